@@ -1,0 +1,160 @@
+/** Text ⇄ frames: the only place that parses JSON of the other end. */
+import { RealtimeError } from './errors'
+import type { Command, Json, OpenCommand, ServerEvent } from './frames'
+import { isChannelName } from './names'
+import { limits } from './limits'
+
+/** Throws `invalid_request` for JSON that nests deeper than {@link limits.depth}; linear, before any parsing. */
+export function checkDepth(text: string): void {
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (inString) {
+      if (c === 0x5c) i++
+      else if (c === 0x22) inString = false
+    } else if (c === 0x22) inString = true
+    else if (c === 0x5b || c === 0x7b) {
+      if (++depth > limits.depth) throw new RealtimeError('invalid_request', `JSON nests deeper than ${limits.depth} levels.`)
+    } else if (c === 0x5d || c === 0x7d) depth--
+  }
+}
+
+/** Parses JSON of a client. Throws `invalid_request`. */
+export function parseJson(text: string): unknown {
+  checkDepth(text)
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new RealtimeError('invalid_request', 'This is not JSON.')
+  }
+}
+
+/** What one entry of a command frame says: the command, or why it is none, with the `ref` to answer to when it has one. */
+export type DecodedCommand = { readonly command: Command } | { readonly error: RealtimeError; readonly ref: number | null }
+
+/**
+ * Decodes a frame of commands (a JSON array; one object is taken as an array of one). One bad command does not spoil the others.
+ * Throws `invalid_request` when the frame as a whole can't be read.
+ */
+export function decodeCommands(text: string): DecodedCommand[] {
+  const value = parseJson(text)
+  const list = Array.isArray(value) ? value : [value]
+  if (list.length > limits.commands) throw new RealtimeError('invalid_request', `More than ${limits.commands} commands in one frame.`)
+  return list.map((entry) => {
+    try {
+      return { command: toCommand(entry) }
+    } catch (error) {
+      return { error: error as RealtimeError, ref: isRecord(entry) && isRef(entry['ref']) ? entry['ref'] : null }
+    }
+  })
+}
+
+/** Decodes the `open` command. Throws `invalid_request`, `too_many_channels`. */
+export function decodeOpen(text: string): OpenCommand {
+  const value = parseJson(text)
+  const entry: unknown = Array.isArray(value) && value.length === 1 ? value[0] : value
+  if (!isRecord(entry) || entry['type'] !== 'open') throw bad('Expected one `open` command.')
+  const { channels, cursor, token } = entry
+  if (!Array.isArray(channels)) throw bad('`channels` must be an array.')
+  if (channels.length > limits.channels) throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
+  if (cursor !== undefined && typeof cursor !== 'string') throw bad('`cursor` must be a string.')
+  if (token !== undefined && typeof token !== 'string') throw bad('`token` must be a string.')
+  return {
+    type: 'open',
+    channels: channels.map((request: unknown) => {
+      if (!isRecord(request)) throw bad('Each of `channels` must be an object.')
+      const fresh = request['new']
+      if (fresh !== undefined && typeof fresh !== 'boolean') throw bad('`new` must be true or false.')
+      const last = optionalLast(request['last'])
+      return {
+        channel: channelName(request['channel']),
+        ...(fresh !== undefined && { new: fresh }),
+        ...(last !== undefined && { last }),
+      }
+    }),
+    ...(cursor !== undefined && { cursor }),
+    ...(token !== undefined && { token }),
+  }
+}
+
+function toCommand(entry: unknown): Command {
+  if (!isRecord(entry)) throw bad('A command must be an object.')
+  switch (entry['type']) {
+    case 'publish': {
+      const { messageId, data } = entry
+      if (data === undefined) throw bad('`data` is missing.')
+      if (messageId !== undefined && !isMessageId(messageId)) {
+        throw bad(`\`messageId\` must be 1 to ${limits.messageIdLength} letters, digits, "_" or "-".`)
+      }
+      return {
+        type: 'publish',
+        ref: ref(entry['ref']),
+        channel: channelName(entry['channel']),
+        data: data as Json,
+        ...(messageId !== undefined && { messageId }),
+      }
+    }
+    case 'history': {
+      const last = optionalLast(entry['last'])
+      if (last === undefined) throw bad('`last` is missing.')
+      return { type: 'history', ref: ref(entry['ref']), channel: channelName(entry['channel']), last }
+    }
+    case 'subscribe': {
+      const last = optionalLast(entry['last'])
+      return { type: 'subscribe', channel: channelName(entry['channel']), ...(last !== undefined && { last }) }
+    }
+    case 'unsubscribe':
+      return { type: 'unsubscribe', channel: channelName(entry['channel']) }
+    default:
+      throw bad('Unknown command `type`.')
+  }
+}
+
+const MESSAGE_ID = /^[A-Za-z0-9_-]+$/
+
+/** True for a well-formed `messageId`. */
+export function isMessageId(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= limits.messageIdLength && MESSAGE_ID.test(value)
+}
+
+/** Decodes a frame of events on the client. Null for anything that is no array of events: an intermediary speaks, not our server. */
+export function decodeEvents(text: string): ServerEvent[] | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (!Array.isArray(value) || !value.every((event) => isRecord(event) && typeof event['type'] === 'string')) return null
+    return value as ServerEvent[]
+  } catch {
+    return null
+  }
+}
+
+function channelName(value: unknown): string {
+  if (!isChannelName(value)) throw bad('`channel` is not a channel name.')
+  return value
+}
+
+function ref(value: unknown): number {
+  if (!isRef(value)) throw bad('`ref` must be a whole number from 0.')
+  return value
+}
+
+function isRef(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function optionalLast(value: unknown): number | undefined {
+  if (value === undefined) return undefined
+  if (!Number.isSafeInteger(value) || (value as number) < 0 || (value as number) > limits.history) {
+    throw bad(`\`last\` must be a whole number from 0 to ${limits.history}.`)
+  }
+  return value as number
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function bad(message: string): RealtimeError {
+  return new RealtimeError('invalid_request', message)
+}

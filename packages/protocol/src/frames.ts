@@ -1,0 +1,187 @@
+/** Every event (server to client) and command (client to server), the same on each transport; docs/protocol.md tells it in prose. */
+import type { ErrorBody } from './errors'
+import type { Id } from './ids'
+
+/** Version of the protocol, also the WebSocket subprotocol `rt.v1`. */
+export const PROTOCOL_VERSION = 1
+export const SUBPROTOCOL = 'rt.v1'
+
+/** Any JSON value. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+// ── Server to client ─────────────────────────────────────────────────────────────────────────────────────────────
+
+/** First event of every stream: proves that a server of this protocol speaks. */
+export interface HelloEvent {
+  readonly type: 'hello'
+  readonly version: number
+  /** The node that answers, for people who debug. */
+  readonly node: string
+  /** The heartbeat of this stream in milliseconds; silence of 1.75 × means that the link is dead. */
+  readonly heartbeat: number
+  /** Milliseconds after which the client should open a new stream (make before break); absent: never. */
+  readonly life?: number
+}
+
+/** From here on the cursor says: everything up to it was printed for every established channel of this stream. */
+export interface CursorEvent {
+  readonly type: 'cursor'
+  readonly cursor: string
+}
+
+/** The channel is established on this stream: complete from `id` on. Logged channels carry id and epoch, `live` ones do not. */
+export interface SubscribedEvent {
+  readonly type: 'subscribed'
+  readonly channel: string
+  readonly id?: Id
+  readonly epoch?: Id
+  /** The newest publications up to `id`, oldest first, when `last` asked for them. */
+  readonly history?: readonly HistoryItem[]
+  /** The stream's cursor now, so that a cut behind this event loses nothing. */
+  readonly cursor?: string
+}
+
+/** A publication outside the stream: in `subscribed.history` and in answers to `history`. */
+export type HistoryItem = Omit<MessageEvent, 'type' | 'channel'>
+
+/** The channel is not, or no longer, on this stream; with `error` when that was not asked for. */
+export interface UnsubscribedEvent {
+  readonly type: 'unsubscribed'
+  readonly channel: string
+  readonly error?: ErrorBody
+}
+
+/** A publication of a logged channel. */
+export interface MessageEvent {
+  readonly type: 'message'
+  readonly channel: string
+  readonly id: Id
+  readonly messageId: string
+  /** Identity id of the publisher; absent when the server published. */
+  readonly from?: string
+  readonly data: Json
+}
+
+/** A message of a `live` channel: outside the clock, moves no cursor. (`source`, `seq`) tells copies apart. */
+export interface LiveEvent {
+  readonly type: 'live'
+  readonly channel: string
+  readonly source: string
+  readonly seq: number
+  readonly from?: string
+  readonly data: Json
+}
+
+/** Publications of this channel may be missing at this place of the stream. */
+export interface GapEvent {
+  readonly type: 'gap'
+  readonly channel: string
+  /** `history`: trimmed or expired before it was read; `epoch`: the broker lost data; `cursor`: the cursor was not one of this server's. */
+  readonly reason: 'history' | 'epoch' | 'cursor'
+  /** What follows belongs to this life of the log; ids may start anew when it is another one than before. */
+  readonly epoch?: Id
+}
+
+/** Whether the node reaches its broker. `degraded`: the stream stands still and resumes by itself. */
+export interface StatusEvent {
+  readonly type: 'status'
+  readonly broker: 'ok' | 'degraded'
+}
+
+/** The answer to the command with this `ref`. */
+export type ResultEvent =
+  | { readonly type: 'result'; readonly ref: number; readonly value: Json }
+  | { readonly type: 'result'; readonly ref: number; readonly error: ErrorBody }
+
+/** An error that belongs to no command: the connection goes on unless a `bye` or close follows. */
+export interface ErrorEvent {
+  readonly type: 'error'
+  readonly error: ErrorBody
+}
+
+/** The heartbeat; any other byte counts as life too. */
+export interface BeatEvent {
+  readonly type: 'beat'
+}
+
+/** The server is about to end this stream. */
+export interface ByeEvent {
+  readonly type: 'bye'
+  readonly error: ErrorBody
+  /** Milliseconds to wait before coming back; 0: at once. Absent: do not come back by itself. */
+  readonly retryAfter?: number
+}
+
+export type ServerEvent =
+  | HelloEvent
+  | CursorEvent
+  | SubscribedEvent
+  | UnsubscribedEvent
+  | MessageEvent
+  | LiveEvent
+  | GapEvent
+  | StatusEvent
+  | ResultEvent
+  | ErrorEvent
+  | BeatEvent
+  | ByeEvent
+
+/** The body of an answer to a poll. */
+export interface PollBody {
+  readonly events: readonly ServerEvent[]
+  readonly cursor: string
+  /** Milliseconds after which to ask again: 0 after a long poll, the floor after a short one. */
+  readonly next: number
+}
+
+// ── Client to server ─────────────────────────────────────────────────────────────────────────────────────────────
+
+/** One channel of a stream that is being opened. */
+export interface ChannelRequest {
+  readonly channel: string
+  /** True when no earlier stream established it: it starts at its head, not at the cursor. Without a cursor all are new. */
+  readonly new?: boolean
+  /** For a new channel: how many of its newest publications to send first. */
+  readonly last?: number
+}
+
+/** Opens a stream: body of a POSTed SSE or poll request, first frame of a WebSocket opened with `?open=first`. */
+export interface OpenCommand {
+  readonly type: 'open'
+  readonly channels: readonly ChannelRequest[]
+  readonly cursor?: string
+  /** Taken as `Authorization: Bearer …` for clients that cannot send headers. */
+  readonly token?: string
+}
+
+export interface PublishCommand {
+  readonly type: 'publish'
+  readonly ref: number
+  readonly channel: string
+  readonly data: Json
+  /** Made by the publisher; the same one again within the dedupe window is stored once. Optional for bare clients. */
+  readonly messageId?: string
+}
+
+export interface HistoryCommand {
+  readonly type: 'history'
+  readonly ref: number
+  readonly channel: string
+  /** How many of the newest publications, oldest first. */
+  readonly last: number
+}
+
+/** WebSocket only: adds a channel to the stream. Answered by `subscribed` or `unsubscribed`. */
+export interface SubscribeCommand {
+  readonly type: 'subscribe'
+  readonly channel: string
+  readonly last?: number
+}
+
+/** WebSocket only: takes a channel off the stream. Answered by `unsubscribed`. */
+export interface UnsubscribeCommand {
+  readonly type: 'unsubscribe'
+  readonly channel: string
+}
+
+export type Command = PublishCommand | HistoryCommand | SubscribeCommand | UnsubscribeCommand
