@@ -1,0 +1,25 @@
+/** The gateway port: the door of the core, as transports and hosts see it. */
+import type { ResultEvent } from '@rt/protocol'
+import type { Connection, Identity, OpenRequest, Wire } from './connection'
+
+export interface Gateway {
+  /** Who sent this request; null: nobody in particular. Rejects with `unauthenticated`, `token_expired`, or `internal` when the app's function threw. */
+  authenticate(request: Request): Promise<Identity | null>
+  /**
+   * Authorises each channel and starts the stream on the wire: `hello` first. Rejects with the first refusal when every channel was refused
+   * (not for `websocket`, which may subscribe later), with `too_many_channels`, or with `draining`.
+   */
+  open(request: OpenRequest, wire: Wire): Promise<Connection>
+  /** Runs a frame of commands that came by POST; one result for each, in order. Rejects with `invalid_request` when the frame can't be read. */
+  execute(text: string, identity: Identity | null): Promise<ResultEvent[]>
+  /** Whether this Origin may talk to us. `host` is the request's own host (with port), for the same-origin default; a missing Origin is allowed. */
+  allowsOrigin(origin: string | null, host: string | null): boolean
+  /** Milliseconds between heartbeats. */
+  readonly heartbeat: number
+  /** Milliseconds that a long poll may be held. */
+  readonly pollHold: number
+  /** Milliseconds that a short poll is told to wait before the next. */
+  readonly pollFloor: number
+  /** Path of the endpoint, default `/rt`. */
+  readonly path: string
+}
