@@ -1,0 +1,151 @@
+// What the scripts of this folder share: paths, child processes, and the pnpm that they call.
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { delimiter, dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/[\\/]$/, '')
+export const cache = join(root, 'node_modules', '.cache', 'rt')
+const PNPM_MAJOR = '12'
+
+/** The environment of every child: without what a surrounding npm, pnpm or production setting would change. */
+export function cleanEnv(more = {}) {
+  const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', ...more }
+  delete env.NODE_ENV
+  for (const name of Object.keys(env)) {
+    // npm passes its own settings down as npm_config_*; npx and pnpm would warn of them or obey them. A setting that the
+    // person made (a registry, a proxy, a certificate) stays in their npmrc, and the upper-case form of it is kept here.
+    if (/^npm_(package|lifecycle|command|node|execpath)/.test(name)) delete env[name]
+    else if (/^npm_config_(?!.*(registry|proxy|ca|cafile|auth))/.test(name)) delete env[name]
+  }
+  return env
+}
+
+export const isWindows = process.platform === 'win32'
+
+/** Runs a command, its output shown as it comes; resolves with the exit code. */
+export function run(command, args, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: cleanEnv(),
+      ...options,
+    })
+    child.on('error', (error) => {
+      console.error(`${command}: ${error.message}`)
+      resolve(127)
+    })
+    child.on('exit', (code, signal) => resolve(code ?? (signal ? 1 : 0)))
+  })
+}
+
+/** Runs a command and gives back what it printed. */
+export function capture(command, args, options = {}) {
+  const result = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+    env: cleanEnv(),
+    maxBuffer: 64 * 1024 * 1024,
+    ...options,
+  })
+  return {
+    code: result.status ?? 1,
+    out: result.stdout ?? '',
+    err: result.stderr || result.error?.message || '',
+  }
+}
+
+/** Where a program is: a full path, or undefined. */
+export function which(...names) {
+  for (const name of names) {
+    for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+      const path = join(folder, name)
+      if (folder && existsSync(path) && statSync(path).isFile()) return path
+    }
+  }
+  return undefined
+}
+
+let pnpmFolder
+
+/**
+ * The folder of a pnpm of the right major version: the one in PATH, the one found the last time, or one that npx fetches.
+ * It is put in PATH for children, since turbo calls pnpm by name.
+ */
+function findPnpm() {
+  if (pnpmFolder) return pnpmFolder
+  const right = (path) =>
+    path && existsSync(path) && capture(path, ['--version'], { cwd: dirname(path) }).out.startsWith(`${PNPM_MAJOR}.`)
+  const note = join(cache, 'pnpm')
+  const noted = existsSync(note) ? readFileSync(note, 'utf8') : undefined
+  let found = [which('pnpm'), noted].find(right)
+  if (!found) {
+    const { code, out, err } = capture('npx', ['-y', '-p', `pnpm@${PNPM_MAJOR}`, '-c', 'node -p process.env.PATH'], {
+      shell: isWindows,
+    })
+    found = out
+      .split(delimiter)
+      .map((folder) => join(folder, 'pnpm'))
+      .find((path) => existsSync(path) && right(path))
+    if (code !== 0 || !found) throw new Error(`Could not get pnpm ${PNPM_MAJOR} by npx:\n${err || out}`)
+  }
+  pnpmFolder = dirname(found)
+  return pnpmFolder
+}
+
+/** The environment in which `pnpm` is a command. */
+export function pnpmEnv(more = {}) {
+  const env = cleanEnv({ CI: 'true', ...more })
+  env.PATH = `${findPnpm()}${delimiter}${env.PATH ?? ''}`
+  return env
+}
+
+export const pnpm = (args, options = {}) =>
+  run('pnpm', args, { shell: isWindows, ...options, env: pnpmEnv(options.env) })
+
+/** Keeps the found pnpm for the next run; after an install, since only then is there a node_modules. */
+export function notePnpm() {
+  mkdirSync(cache, { recursive: true })
+  writeFileSync(join(cache, 'pnpm'), join(findPnpm(), 'pnpm'))
+}
+
+const SKIPPED = new Set(['node_modules', 'dist', '.turbo', '.git', '.next', 'coverage'])
+
+/** All files under the given paths (relative to the root), without what is made or installed. */
+export function filesUnder(...paths) {
+  const files = []
+  const walk = (path) => {
+    if (!existsSync(path)) return
+    if (statSync(path).isFile()) files.push(path)
+    else for (const name of readdirSync(path)) if (!SKIPPED.has(name)) walk(join(path, name))
+  }
+  for (const path of paths) walk(join(root, path))
+  return files.sort()
+}
+
+/** One hash over names and contents. */
+export function hashOf(files) {
+  const hash = createHash('sha256').update(process.version)
+  for (const file of files) hash.update(`\0${relative(root, file)}\0`).update(readFileSync(file))
+  return hash.digest('hex')
+}
+
+/** True if the same hash was stamped under this name before. */
+export function stamped(name, hash) {
+  const path = join(cache, `${name}.stamp`)
+  return existsSync(path) && readFileSync(path, 'utf8') === hash
+}
+
+export function stamp(name, hash) {
+  mkdirSync(cache, { recursive: true })
+  writeFileSync(join(cache, `${name}.stamp`), hash)
+}
+
+/** What decides what gets installed. */
+export const manifests = () =>
+  filesUnder('pnpm-lock.yaml', 'pnpm-workspace.yaml', 'package.json', 'packages', 'examples').filter((file) =>
+    /(pnpm-lock\.yaml|pnpm-workspace\.yaml|package\.json)$/.test(file),
+  )

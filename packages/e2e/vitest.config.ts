@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config'
+import { lua, protocolSource } from '../../.vitest/shared.mjs'
+
+// Through the built doors: build first (`npm run build`).
+export default defineConfig({
+  plugins: [lua()],
+  resolve: { alias: protocolSource },
+  test: {
+    name: 'e2e',
+    include: ['src/**/*.test.ts'],
+    environment: 'node',
+    pool: 'forks',
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 10_000,
+  },
+})

@@ -1,0 +1,17 @@
+import { defineConfig } from 'tsup'
+
+// RT_BUILD=js (set by `npm start`) leaves out the slow part, the types, and what is already in dist.
+const quick = process.env.RT_BUILD === 'js'
+
+export default defineConfig({
+  entry: { index: 'src/index.ts', redis: 'src/redis.ts', 'testing/index': 'src/testing/index.ts' },
+  format: 'esm',
+  target: 'es2022',
+  platform: 'node',
+  sourcemap: true,
+  clean: !quick,
+  silent: true,
+  loader: { '.lua': 'text' },
+  noExternal: ['@rt/protocol', '@standard-schema/spec'],
+  dts: quick ? false : { resolve: ['@rt/protocol', '@standard-schema/spec'] },
+})
