@@ -2,7 +2,8 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { delimiter, dirname, join, relative } from 'node:path'
+import { constants } from 'node:os'
+import { delimiter, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/[\\/]$/, '')
@@ -14,17 +15,33 @@ export function cleanEnv(more = {}) {
   const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', ...more }
   delete env.NODE_ENV
   for (const name of Object.keys(env)) {
-    // npm passes its own settings down as npm_config_*; npx and pnpm would warn of them or obey them. A setting that the
-    // person made (a registry, a proxy, a certificate) stays in their npmrc, and the upper-case form of it is kept here.
+    // npm hands its own state and flags down (`npm test --silent` too), and npx and pnpm would warn of them or obey them.
+    // What says how to reach a registry stays.
     if (/^npm_(package|lifecycle|command|node|execpath)/.test(name)) delete env[name]
-    else if (/^npm_config_(?!.*(registry|proxy|ca|cafile|auth))/.test(name)) delete env[name]
+    if (/^npm_config_/.test(name) && !/registry|proxy|_ca|auth/.test(name)) delete env[name]
   }
   return env
 }
 
 export const isWindows = process.platform === 'win32'
 
-/** Runs a command, its output shown as it comes; resolves with the exit code. */
+const children = new Set()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    for (const child of children) child.kill(signal)
+    // A child that does not listen does not hold us up.
+    setTimeout(() => {
+      for (const child of children) child.kill('SIGKILL')
+      process.exit(130)
+    }, 5000).unref()
+    if (children.size === 0) process.exit(130)
+  })
+}
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
+/** Runs a command, its output shown as it comes; resolves with the exit code. Signals are passed on to it. */
 export function run(command, args, options = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
@@ -33,11 +50,16 @@ export function run(command, args, options = {}) {
       env: cleanEnv(),
       ...options,
     })
+    children.add(child)
     child.on('error', (error) => {
+      children.delete(child)
       console.error(`${command}: ${error.message}`)
       resolve(127)
     })
-    child.on('exit', (code, signal) => resolve(code ?? (signal ? 1 : 0)))
+    child.on('exit', (code, signal) => {
+      children.delete(child)
+      resolve(code ?? 128 + (constants.signals[signal] ?? 0))
+    })
   })
 }
 
@@ -112,17 +134,19 @@ export function notePnpm() {
   writeFileSync(join(cache, 'pnpm'), join(findPnpm(), 'pnpm'))
 }
 
-const SKIPPED = new Set(['node_modules', 'dist', '.turbo', '.git', '.next', 'coverage'])
+const MADE = ['node_modules', 'dist', '.turbo', '.git', '.next', 'coverage']
 
-/** All files under the given paths (relative to the root), without what is made or installed. */
-export function filesUnder(...paths) {
+/** All files under the given paths (relative to the root), without folders that are made or installed. */
+export const filesUnder = (...paths) => listFiles(paths, MADE)
+
+export function listFiles(paths, skipped = ['node_modules']) {
   const files = []
   const walk = (path) => {
     if (!existsSync(path)) return
     if (statSync(path).isFile()) files.push(path)
-    else for (const name of readdirSync(path)) if (!SKIPPED.has(name)) walk(join(path, name))
+    else for (const name of readdirSync(path)) if (!skipped.includes(name)) walk(join(path, name))
   }
-  for (const path of paths) walk(join(root, path))
+  for (const path of paths) walk(resolve(root, path))
   return files.sort()
 }
 

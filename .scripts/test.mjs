@@ -1,0 +1,147 @@
+// `npm test`: sets the machine up, installs, and runs all stages in order; `-- --only unit,lint` runs some of them.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { parseArgs } from 'node:util'
+import { cleanEnv, filesUnder, notePnpm, pnpm, root, run } from './lib.mjs'
+import { checkPackages } from './packages.mjs'
+import { setup } from './setup.mjs'
+
+const { values: options } = parseArgs({
+  options: { size: { type: 'string' }, only: { type: 'string' }, help: { type: 'boolean' } },
+})
+
+const started = performance.now()
+const temp = mkdtempSync(join(tmpdir(), 'rt-test-'))
+process.on('exit', () => rmSync(temp, { recursive: true, force: true }))
+
+/** What tests read: where the programs are, and how much to run. Filled by the set-up. */
+const testEnv = { RT_TEST_SIZE: options.size ?? process.env.RT_TEST_SIZE ?? 'quick' }
+let missing = []
+
+const bin = (name) => join(root, 'node_modules', '.bin', name)
+const one = async (code) => ((await code) === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 })
+const turbo = (task) =>
+  one(pnpm(['exec', 'turbo', 'run', task, '--output-logs=errors-only', '--continue=dependencies-successful']))
+
+/** Runs vitest projects; every test is counted, every skipped one named. */
+async function vitest(projects, ...folders) {
+  const tests = filesUnder(...folders).filter((file) => /\.test\.tsx?$/.test(file))
+  if (tests.length === 0) return { passed: 0, failed: 0, notRun: [`${folders.join(', ')}: there are no test files`] }
+  const report = join(temp, `${projects.join('-')}.json`)
+  const code = await run(
+    bin('vitest'),
+    [
+      'run',
+      '--config=.vitest/config.mjs',
+      ...projects.map((project) => `--project=${project}`),
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+    ],
+    { env: cleanEnv(testEnv) },
+  )
+  const result = { passed: 0, failed: 0, notRun: [] }
+  if (existsSync(report)) {
+    for (const file of JSON.parse(readFileSync(report, 'utf8')).testResults) {
+      const name = relative(root, file.name)
+      if (file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed')) result.failed++
+      for (const test of file.assertionResults) {
+        if (test.status === 'passed') result.passed++
+        else if (test.status === 'failed') result.failed++
+        else result.notRun.push(`${name}: ${[...test.ancestorTitles, test.title].join(' > ')}`)
+      }
+    }
+  }
+  // An error outside of any test (or no report at all) is a failure as well.
+  if (code !== 0 && result.failed === 0) result.failed = 1
+  return result
+}
+
+const stages = [
+  {
+    name: 'setup',
+    always: true,
+    run: () => {
+      const found = setup()
+      Object.assign(testEnv, found.env)
+      missing = found.missing
+      return {}
+    },
+  },
+  {
+    name: 'install',
+    always: true,
+    vital: true,
+    run: async () => {
+      const result = await one(pnpm(['install', '--frozen-lockfile']))
+      if (result.failed === 0) notePnpm()
+      return result
+    },
+  },
+  { name: 'lint', run: () => one(run(bin('biome'), ['check', '--max-diagnostics=50', '.'])) },
+  { name: 'build', run: () => turbo('build') },
+  { name: 'types', needs: 'build', run: () => turbo('typecheck') },
+  {
+    name: 'unit',
+    run: () => vitest(['protocol', 'server', 'client'], 'packages/protocol', 'packages/server', 'packages/client'),
+  },
+  { name: 'packages', needs: 'build', run: () => checkPackages(join(temp, 'packages')) },
+  { name: 'property', run: () => vitest(['property'], 'packages/e2e/property') },
+  { name: 'e2e', needs: 'build', run: () => vitest(['e2e'], 'packages/e2e/src') },
+]
+
+const names = stages.map((stage) => stage.name)
+const only = options.only?.split(',')
+const unknown = only?.filter((name) => !names.includes(name)) ?? []
+if (options.help || unknown.length > 0) {
+  if (unknown.length > 0) console.error(`No such stage: ${unknown.join(', ')}.`)
+  console.log(`npm test -- [--only STAGE,STAGE] [--size quick|full]\nStages: ${names.join(', ')}`)
+  process.exit(unknown.length > 0 ? 2 : 0)
+}
+
+const results = []
+for (const stage of stages) {
+  if (only && !stage.always && !only.includes(stage.name)) continue
+  const broken = results.find(
+    (result) => result.failed > 0 && (result.stage.vital || result.stage.name === stage.needs),
+  )
+  if (broken) {
+    results.push({
+      stage,
+      passed: 0,
+      failed: 0,
+      notRun: [`the whole stage ${stage.name}: ${broken.stage.name} failed`],
+    })
+    continue
+  }
+  console.log(`\n── ${stage.name} ${'─'.repeat(Math.max(0, 60 - stage.name.length))}`)
+  const from = performance.now()
+  let result
+  try {
+    result = await stage.run()
+  } catch (error) {
+    console.error(error)
+    result = { failed: 1 }
+  }
+  results.push({ stage, passed: 0, failed: 0, notRun: [], ...result, seconds: (performance.now() - from) / 1000 })
+}
+
+const sum = (key) => results.reduce((total, result) => total + result[key], 0)
+const notRun = results.flatMap((result) => result.notRun)
+
+console.log(`\n── summary ${'─'.repeat(53)}`)
+for (const { stage, passed, failed, notRun, seconds } of results) {
+  const state = failed > 0 ? 'FAILED ' : seconds === undefined ? 'not run' : 'ok     '
+  const time = seconds === undefined ? '' : `${seconds.toFixed(1)} s`
+  const counts = `${passed} passed, ${failed} failed${notRun.length > 0 ? `, ${notRun.length} not run` : ''}`
+  console.log(`${state} ${stage.name.padEnd(9)} ${time.padStart(8)}  ${counts}`)
+}
+console.log(
+  `size ${testEnv.RT_TEST_SIZE}, Node ${process.version}, ${((performance.now() - started) / 1000).toFixed(0)} s\n`,
+)
+for (const tool of missing) console.log(`missing: ${tool.name}: ${tool.hint}`)
+if (notRun.length === 0) console.log('not run: nothing')
+else for (const name of notRun) console.log(`not run: ${name}`)
+console.log(`\n${sum('passed')} passed, ${sum('failed')} failed`)
+process.exitCode = sum('failed') > 0 ? 1 : 0
