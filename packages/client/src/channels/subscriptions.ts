@@ -1,0 +1,277 @@
+/**
+ * What the client wants to hear and how streams that may overlap become one stream per channel: no publication twice, none out of order, none
+ * silently skipped. Pure bookkeeping without timers; the connection feeds it events and opens streams with its requests.
+ */
+import {
+  type ChannelRequest,
+  compareIds,
+  type GapEvent,
+  type HistoryItem,
+  type Id,
+  type LiveEvent,
+  type MessageEvent,
+  type ServerEvent,
+  type SubscribedEvent,
+  type UnsubscribedEvent,
+} from '@rt/protocol'
+
+/** How many `messageId`s of a channel are remembered for the case that the broker rolls back and a publisher's retry is stored again. */
+const SEEN = 512
+/** How many publishers' sequences of a `live` channel are remembered. */
+const SOURCES = 64
+
+interface ChannelState {
+  /** How many of the newest publications to ask for while the channel is new. */
+  last: number
+  /** Some stream has established it: from then on it resumes from a cursor, and what can't be resumed is a gap. */
+  established: boolean
+  /** The newest id that was delivered (or that the subscription started behind) in the present epoch. */
+  newest: Id | null
+  epoch: Id | undefined
+  readonly pastEpochs: Set<Id>
+  /** messageId → the epoch in which it was seen. */
+  readonly seen: Map<string, Id | undefined>
+  readonly sources: Map<string, number>
+}
+
+/** One stream's side of the bookkeeping; opaque to the connection but for the fields that it reads. */
+export interface StreamState {
+  readonly order: number
+  /** The channels whose publications this stream's cursor accounts for. */
+  readonly covered: Set<string>
+  /** The channels that were asked for on this stream, established or not. */
+  readonly requested: Set<string>
+  readonly epochs: Map<string, Id | undefined>
+  /** `unsubscribed` answers that are still to come: until then the stream speaks of an earlier subscription. */
+  readonly leaving: Map<string, number>
+  cursor: string | undefined
+  hello: boolean
+}
+
+/** What the application is to be told. */
+export type Delivery =
+  | { readonly kind: 'message'; readonly channel: string; readonly message: HistoryItem }
+  | { readonly kind: 'live'; readonly channel: string; readonly message: LiveEvent }
+  | { readonly kind: 'gap'; readonly channel: string; readonly gap: GapEvent }
+  | { readonly kind: 'subscribed'; readonly channel: string; readonly id: Id | undefined }
+  | { readonly kind: 'refused'; readonly channel: string; readonly event: UnsubscribedEvent }
+
+/** The channel part of a request that opens a stream. */
+export interface ResumeRequest {
+  readonly channels: readonly ChannelRequest[]
+  readonly cursor: string | undefined
+}
+
+export class Subscriptions {
+  readonly #channels = new Map<string, ChannelState>()
+  #order = 0
+  /** The newest stream that said hello and covers every established channel, alive or not: the next stream resumes from what it printed. */
+  #base: StreamState | null = null
+
+  /** Wants a channel; `last` counts only until it is established. */
+  add(channel: string, last: number): void {
+    const state = this.#channels.get(channel)
+    if (state !== undefined) {
+      if (!state.established) state.last = Math.max(state.last, last)
+      return
+    }
+    this.#channels.set(channel, {
+      last,
+      established: false,
+      newest: null,
+      epoch: undefined,
+      pastEpochs: new Set(),
+      seen: new Map(),
+      sources: new Map(),
+    })
+  }
+
+  /** Wants it no more; what is still under way for it is dropped, and a later `add` starts anew. */
+  remove(channel: string): void {
+    this.#channels.delete(channel)
+    this.#base?.covered.delete(channel)
+  }
+
+  get channels(): ReadonlySet<string> {
+    return new Set(this.#channels.keys())
+  }
+
+  isEstablished(channel: string): boolean {
+    return this.#channels.get(channel)?.established === true
+  }
+
+  /** The request for the next stream: resumes where the newest stream stood, with what no stream established yet marked as new. */
+  request(): ResumeRequest {
+    const base = this.#base
+    const channels: ChannelRequest[] = []
+    for (const [channel, state] of this.#channels) {
+      if (state.established && base?.covered.has(channel) === true) channels.push({ channel })
+      else channels.push({ channel, new: true, ...(state.last > 0 && { last: state.last }) })
+    }
+    return { channels, cursor: base?.cursor }
+  }
+
+  /** The state of a stream that is opened right now with {@link request}. */
+  open(): StreamState {
+    const { channels, cursor } = this.request()
+    const stream: StreamState = {
+      order: ++this.#order,
+      covered: new Set(),
+      requested: new Set(),
+      epochs: new Map(),
+      leaving: new Map(),
+      cursor,
+      hello: false,
+    }
+    for (const { channel, new: fresh } of channels) {
+      stream.requested.add(channel)
+      if (fresh === true) continue
+      stream.covered.add(channel)
+      stream.epochs.set(channel, this.#base?.epochs.get(channel))
+    }
+    return stream
+  }
+
+  /** True when the stream may take over: it accounts for every channel that the application relies on. */
+  covers(stream: StreamState): boolean {
+    for (const [channel, state] of this.#channels) if (state.established && !stream.covered.has(channel)) return false
+    return true
+  }
+
+  /** Notes that `unsubscribe` was sent on this stream. */
+  leave(stream: StreamState, channel: string): void {
+    stream.covered.delete(channel)
+    stream.requested.delete(channel)
+    stream.leaving.set(channel, (stream.leaving.get(channel) ?? 0) + 1)
+  }
+
+  /** Notes that `subscribe` was sent on this stream. */
+  join(stream: StreamState, channel: string): void {
+    stream.requested.add(channel)
+  }
+
+  /** Takes one event of a stream in and returns what the application is to be told, in order. */
+  accept(stream: StreamState, event: ServerEvent): readonly Delivery[] {
+    switch (event.type) {
+      case 'hello':
+        stream.hello = true
+        this.#rebase(stream)
+        return []
+      case 'cursor':
+        stream.cursor = event.cursor
+        this.#rebase(stream)
+        return []
+      case 'subscribed':
+        return this.#subscribed(stream, event)
+      case 'unsubscribed':
+        return this.#unsubscribed(stream, event)
+      case 'message':
+        return this.#message(stream, event.channel, event)
+      case 'gap':
+        return this.#gap(stream, event)
+      case 'live':
+        return this.#live(stream, event)
+      default:
+        return []
+    }
+  }
+
+  #rebase(stream: StreamState): void {
+    if (!stream.hello || stream.cursor === undefined || !this.covers(stream)) return
+    if (this.#base === null || stream.order >= this.#base.order || !this.covers(this.#base)) this.#base = stream
+  }
+
+  /** The stream is gone and `others` go on: without need the next one does not resume from an old place. */
+  closed(stream: StreamState, others: readonly StreamState[]): void {
+    if (this.#base !== stream) return
+    for (const other of others) {
+      if (other.hello && other.cursor !== undefined && this.covers(other)) this.#base = other
+    }
+  }
+
+  #subscribed(stream: StreamState, event: SubscribedEvent): readonly Delivery[] {
+    const { channel } = event
+    const state = this.#channels.get(channel)
+    if (state === undefined || stream.leaving.has(channel)) return []
+    // Another stream established it before: this one starts later and would skip what lies between, so it never covers the channel.
+    if (state.established) return []
+    state.established = true
+    state.epoch = event.epoch
+    stream.covered.add(channel)
+    stream.epochs.set(channel, event.epoch)
+    const deliveries: Delivery[] = []
+    for (const message of event.history ?? []) deliveries.push(...this.#message(stream, channel, message))
+    state.newest = event.id ?? null
+    if (event.cursor !== undefined) stream.cursor = event.cursor
+    this.#rebase(stream)
+    deliveries.push({ kind: 'subscribed', channel, id: event.id })
+    return deliveries
+  }
+
+  #unsubscribed(stream: StreamState, event: UnsubscribedEvent): readonly Delivery[] {
+    const { channel } = event
+    const leaving = stream.leaving.get(channel)
+    if (leaving !== undefined && event.error === undefined) {
+      if (leaving > 1) stream.leaving.set(channel, leaving - 1)
+      else stream.leaving.delete(channel)
+      return []
+    }
+    if (leaving !== undefined || event.error === undefined || !this.#channels.has(channel)) return []
+    this.remove(channel)
+    stream.covered.delete(channel)
+    stream.requested.delete(channel)
+    return [{ kind: 'refused', channel, event }]
+  }
+
+  /** The channel's state when this stream may speak for it: it covers the channel and is in no older epoch than the application. */
+  #current(stream: StreamState, channel: string): ChannelState | null {
+    const state = this.#channels.get(channel)
+    if (state === undefined || !stream.covered.has(channel) || stream.epochs.get(channel) !== state.epoch) return null
+    return state
+  }
+
+  #message(stream: StreamState, channel: string, message: HistoryItem | MessageEvent): readonly Delivery[] {
+    const state = this.#current(stream, channel)
+    if (state === null) return []
+    if (state.newest !== null && compareIds(message.id, state.newest) <= 0) return []
+    state.newest = message.id
+    const { messageId } = message
+    // The dedupe window rolled back with the log: a publisher's retry was stored once more in the new epoch.
+    const again = state.seen.has(messageId) && state.seen.get(messageId) !== state.epoch
+    remember(state.seen, messageId, state.epoch, SEEN)
+    return again ? [] : [{ kind: 'message', channel, message }]
+  }
+
+  #gap(stream: StreamState, gap: GapEvent): readonly Delivery[] {
+    const { channel, epoch } = gap
+    const state = this.#channels.get(channel)
+    if (state === undefined || !stream.covered.has(channel)) return []
+    if (epoch !== undefined) {
+      stream.epochs.set(channel, epoch)
+      if (state.pastEpochs.has(epoch)) return []
+      if (epoch !== state.epoch) {
+        if (state.epoch !== undefined) state.pastEpochs.add(state.epoch)
+        state.epoch = epoch
+        state.newest = null
+      }
+    } else if (stream.epochs.get(channel) !== state.epoch) return []
+    return [{ kind: 'gap', channel, gap }]
+  }
+
+  #live(stream: StreamState, event: LiveEvent): readonly Delivery[] {
+    const { channel, source, seq } = event
+    const state = this.#channels.get(channel)
+    if (state === undefined || !stream.covered.has(channel)) return []
+    const newest = state.sources.get(source)
+    if (newest !== undefined && seq <= newest) return []
+    remember(state.sources, source, seq, SOURCES)
+    return [{ kind: 'live', channel, message: event }]
+  }
+}
+
+/** Sets and keeps only the `limit` newest keys. */
+function remember<K, V>(map: Map<K, V>, key: K, value: V, limit: number): void {
+  map.delete(key)
+  map.set(key, value)
+  if (map.size > limit) map.delete(map.keys().next().value as K)
+}
