@@ -102,7 +102,9 @@ if (options.help || unknown.length > 0) {
 
 const results = []
 for (const stage of stages) {
-  if (only && !stage.always && !only.includes(stage.name)) continue
+  if (only && !stage.always && !only.includes(stage.name)) {
+    if (!stages.some(({ name, needs }) => needs === stage.name && only.includes(name))) continue
+  }
   const broken = results.find(
     (result) => result.failed > 0 && (result.stage.vital || result.stage.name === stage.needs),
   )
