@@ -1,5 +1,6 @@
 export * from './clock'
 export * from './codec'
+export * from './contract'
 export * from './cursor'
 export * from './errors'
 export * from './frames'

@@ -1,0 +1,117 @@
+/** The client's typed surface, inferred from the server's `typeof rt`; create-client.ts implements it, apps name its types. */
+import type { ChannelNames, ContractOf, Declares, GapEvent, Id, PatternOf, RealtimeError } from '@rt/protocol'
+
+/** What `createClient` knows when no `typeof rt` is given: every name, data unknown. */
+export type Undeclared = Declares<{
+  [name: string]: { input: unknown; output: unknown; delivery: 'all'; publishable: true }
+}>
+
+/** The channel names that the server declares: `` `chat:${string}` | 'news' ``. */
+export type ChannelName<R extends Declares> = ChannelNames<ContractOf<R>>
+
+type ContractFor<R extends Declares, C extends string> = ContractOf<R>[PatternOf<ContractOf<R>, C>]
+
+/** What subscribers of channel `C` get as `data`: the output of its schema, as JSON carries it. */
+export type MessageOf<R extends Declares, C extends ChannelName<R>> = ContractFor<R, C>['output']
+
+/** What `publish` of channel `C` takes: the input of its schema; `never` when clients may not publish there. */
+export type PublishOf<R extends Declares, C extends ChannelName<R>> = ContractFor<R, C>['publishable'] extends true
+  ? ContractFor<R, C>['input']
+  : never
+
+type IsLive<R extends Declares, C extends ChannelName<R>> = ContractFor<R, C>['delivery'] extends 'live' ? true : false
+
+/** One publication as callbacks get it. */
+export interface Message<Data = unknown, Live extends boolean = false> {
+  readonly data: Data
+  /** Its place in the channel's order; null on `live` channels, which are outside it. */
+  readonly id: Live extends true ? null : Id
+  /** Milliseconds since 1970: when the broker stored it; on `live` channels when it arrived here. */
+  readonly time: number
+  /** Identity id of the publisher; null when the server published. */
+  readonly from: string | null
+  readonly channel: string
+  /** The publisher's id of this publication; null on `live` channels. */
+  readonly messageId: Live extends true ? null : string
+}
+
+export interface SubscribeOptions {
+  /** How many of the newest publications to get first, oldest first. 0 to 1000, default 0. */
+  readonly last?: number
+  /** Ends the subscription when it aborts. */
+  readonly signal?: AbortSignal
+}
+
+export interface PublishOptions {
+  /** 1 to 64 letters, digits, `_` or `-`. The same one again within 5 minutes is stored once. Default: a random one. */
+  readonly messageId?: string
+  /** Gives up waiting for the answer; the promise rejects with `outcome: 'unknown'` when the command was already sent. */
+  readonly signal?: AbortSignal
+}
+
+export interface Gap {
+  readonly channel: string
+  /** `history`: trimmed or expired before it was read; `epoch`: the broker lost data; `cursor`: the server does not know our cursor. */
+  readonly reason: GapEvent['reason']
+}
+
+/** What `channel.on` announces. */
+export interface ChannelEvents {
+  /** Publications may be missing at this place. Told in order, between the messages around it. */
+  gap: Gap
+  /** The channel is established: from here on every publication arrives, or a gap is told. */
+  subscribed: { readonly channel: string }
+  /** The server refused or took away the subscription. */
+  error: RealtimeError
+}
+
+/** What every channel offers. */
+export interface ReadableChannel<Name extends string, M, Options> extends AsyncIterable<M> {
+  readonly name: Name
+  /**
+   * Calls back for each publication, in order, each once. Returns its own undo.
+   *
+   * @example
+   * const off = client.channel('chat:42').subscribe(({ data }) => console.log(data.text), { last: 50 })
+   */
+  subscribe(callback: (message: M) => void, options?: Options): () => void
+  /** Listens to what is not a message. Returns its own undo. */
+  on<E extends keyof ChannelEvents>(event: E, callback: (value: ChannelEvents[E]) => void): () => void
+}
+
+/** What channels with a log offer beside. */
+export interface LoggedChannel<M> {
+  /** The newest `last` (1 to 1000) publications, oldest first. Rejects with `forbidden`, `broker_unavailable`, `timeout`. */
+  history(options: { readonly last: number }): Promise<M[]>
+}
+
+/** What channels with a `publish` rule offer beside. */
+export interface PublishableChannel<Data, Live extends boolean = false> {
+  /**
+   * Resolves when the publication is stored (`live`: sent). Rejects with `invalid_message`, `forbidden`, `payload_too_large`,
+   * `rate_limited`, `broker_unavailable`, `timeout`; `error.outcome` says whether it may have happened all the same.
+   */
+  publish(data: Data, options?: PublishOptions): Promise<{ readonly id: Live extends true ? null : Id }>
+}
+
+/** A channel as `client.channel(name)` returns it. `publish` and `history` exist where the server declares them. */
+export type TypedChannel<R extends Declares, C extends ChannelName<R>> = ReadableChannel<
+  C,
+  Message<MessageOf<R, C>, IsLive<R, C>>,
+  IsLive<R, C> extends true ? Omit<SubscribeOptions, 'last'> : SubscribeOptions
+> &
+  (IsLive<R, C> extends true ? unknown : LoggedChannel<Message<MessageOf<R, C>>>) &
+  ([PublishOf<R, C>] extends [never] ? unknown : PublishableChannel<PublishOf<R, C>, IsLive<R, C>>)
+
+/** The part of the client that depends on the declared channels. */
+export interface TypedClient<R extends Declares = Undeclared> {
+  /**
+   * The channel of this name; the same object for the same name. Costs nothing until something subscribes.
+   *
+   * @example
+   * import type { Realtime } from './realtime'
+   * const client = createClient<Realtime>('/rt')
+   * client.channel('chat:42').publish({ text: 'hello' })
+   */
+  channel<C extends ChannelName<R>>(name: C): C extends unknown ? TypedChannel<R, C> : never
+}
