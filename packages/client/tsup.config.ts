@@ -19,5 +19,6 @@ export default defineConfig({
   silent: true,
   external: ['ws', 'react'],
   noExternal: ['@rt/protocol', '@standard-schema/spec', 'eventsource-parser'],
-  dts: quick ? false : { resolve: ['@rt/protocol', '@standard-schema/spec', 'eventsource-parser'] },
+  // The types of @rt/protocol are inlined since tsconfig.json maps it to its source: as a package it would stay a name.
+  dts: quick ? false : { resolve: ['@standard-schema/spec', 'eventsource-parser'] },
 })

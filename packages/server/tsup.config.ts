@@ -13,5 +13,6 @@ export default defineConfig({
   silent: true,
   loader: { '.lua': 'text' },
   noExternal: ['@rt/protocol', '@standard-schema/spec'],
-  dts: quick ? false : { resolve: ['@rt/protocol', '@standard-schema/spec'] },
+  // The types of @rt/protocol are inlined since tsconfig.json maps it to its source: as a package it would stay a name.
+  dts: quick ? false : { resolve: ['@standard-schema/spec'] },
 })
