@@ -14,6 +14,8 @@ const PNPM_MAJOR = '12'
 export function cleanEnv(more = {}) {
   const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', ...more }
   delete env.NODE_ENV
+  // In CI vitest would colour a log file.
+  if (!process.stdout.isTTY && !env.FORCE_COLOR) env.NO_COLOR = '1'
   for (const name of Object.keys(env)) {
     // npm hands its own state and flags down (`npm test --silent` too), and npx and pnpm would warn of them or obey them.
     // What says how to reach a registry stays.
@@ -26,20 +28,23 @@ export function cleanEnv(more = {}) {
 export const isWindows = process.platform === 'win32'
 
 const children = new Set()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.on(signal, () => {
-    for (const child of children) child.kill(signal)
-    // A child that does not listen does not hold us up.
-    setTimeout(() => {
-      for (const child of children) child.kill('SIGKILL')
-      process.exit(130)
-    }, 5000).unref()
-    if (children.size === 0) process.exit(130)
-  })
+
+/** Ends the children, then this process; a child that does not listen does not hold us up. */
+function end(signal) {
+  if (children.size === 0) process.exit(130)
+  for (const child of children) child.kill(signal)
+  setTimeout(() => process.exit(130), 5000).unref()
 }
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => end(signal))
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
 })
+
+// `npm start` runs us in a shell, and a signal to npm ends that shell but does not reach us: a new parent tells of it.
+const parent = process.ppid
+setInterval(() => {
+  if (process.ppid !== parent) end('SIGTERM')
+}, 500).unref()
 
 /** Runs a command, its output shown as it comes; resolves with the exit code. Signals are passed on to it. */
 export function run(command, args, options = {}) {
@@ -124,6 +129,11 @@ export function pnpmEnv(more = {}) {
   env.PATH = `${findPnpm()}${delimiter}${env.PATH ?? ''}`
   return env
 }
+
+/** A program of the tools' package beside this file. */
+export const tool = (name) => join(root, '.scripts', 'node_modules', '.bin', name)
+
+export const turbo = (args) => run(tool('turbo'), args, { shell: isWindows, env: pnpmEnv() })
 
 export const pnpm = (args, options = {}) =>
   run('pnpm', args, { shell: isWindows, ...options, env: pnpmEnv(options.env) })

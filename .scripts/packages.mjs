@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { capture, listFiles, pnpmEnv, root } from './lib.mjs'
+import { capture, listFiles, pnpmEnv, root, tool } from './lib.mjs'
 
 const PUBLISHED = ['server', 'client']
 /** Doors that need an optional peer; every other one must load without any. */
@@ -35,8 +35,8 @@ export async function checkPackages(folder) {
     // `pnpm pack`, since npm's leaves workspace: in the manifest.
     const options = { cwd: join(root, 'packages', name), env: pnpmEnv() }
     if (!command(`${name}: pack`, 'pnpm', ['pack', '--out', file], options)) continue
-    command(`${name}: publint --strict`, bin('publint'), ['run', '--strict', file])
-    command(`${name}: attw`, bin('attw'), [file, '--profile', 'esm-only', '--no-emoji', '--no-color'])
+    command(`${name}: publint --strict`, tool('publint'), ['run', '--strict', file])
+    command(`${name}: attw`, tool('attw'), [file, '--profile', 'esm-only', '--no-emoji', '--no-color'])
     packed.push({ name, file })
   }
   if (packed.length < PUBLISHED.length) return counts

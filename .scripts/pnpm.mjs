@@ -1,4 +1,5 @@
-// `npm run pnpm -- add -D x --filter @rt/server`: pnpm without a pnpm on the machine.
-import { pnpm } from './lib.mjs'
+// `npm run pnpm -- add -D x --filter @rt/server`: pnpm without a pnpm on the machine; with --turbo, turbo, which calls pnpm.
+import { pnpm, turbo } from './lib.mjs'
 
-process.exitCode = await pnpm(process.argv.slice(2), { stdio: 'inherit' })
+const args = process.argv.slice(2)
+process.exitCode = args[0] === '--turbo' ? await turbo(args.slice(1)) : await pnpm(args, { stdio: 'inherit' })

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { cleanEnv, filesUnder, notePnpm, pnpm, root, run } from './lib.mjs'
+import { cleanEnv, filesUnder, notePnpm, pnpm, root, run, tool, turbo } from './lib.mjs'
 import { checkPackages } from './packages.mjs'
 import { setup } from './setup.mjs'
 
@@ -21,8 +21,7 @@ let missing = []
 
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 const one = async (code) => ((await code) === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 })
-const turbo = (task) =>
-  one(pnpm(['exec', 'turbo', 'run', task, '--output-logs=errors-only', '--continue=dependencies-successful']))
+const task = (name) => one(turbo(['run', name, '--output-logs=errors-only', '--continue=dependencies-successful']))
 
 /** Runs vitest projects; every test is counted, every skipped one named. */
 async function vitest(projects, ...folders) {
@@ -79,9 +78,9 @@ const stages = [
       return result
     },
   },
-  { name: 'lint', run: () => one(run(bin('biome'), ['check', '--max-diagnostics=50', '.'])) },
-  { name: 'build', run: () => turbo('build') },
-  { name: 'types', needs: 'build', run: () => turbo('typecheck') },
+  { name: 'lint', run: () => one(run(tool('biome'), ['check', '--max-diagnostics=50'])) },
+  { name: 'build', run: () => task('build') },
+  { name: 'types', needs: 'build', run: () => task('typecheck') },
   {
     name: 'unit',
     run: () => vitest(['protocol', 'server', 'client'], 'packages/protocol', 'packages/server', 'packages/client'),
