@@ -1,0 +1,319 @@
+/** The node host: serves the endpoint from node:http(s) servers and as a `(req, res)` handler; called by `rt.attach` and `rt.handler`. */
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2SecureServer, Http2Server } from 'node:http2'
+import type { Server as HttpsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { RealtimeError } from '@rt/protocol'
+import type { Gateway } from '../ports/gateway'
+import type { ByteSink, HttpReply, HttpRequest } from '../ports/http'
+import { createEndpoint, type Endpoint } from '../transports/endpoint'
+import { type CompleteReply, errorReply, invalid } from '../transports/reply'
+
+/** A server to attach to. */
+export type NodeServer = HttpServer | HttpsServer | Http2Server | Http2SecureServer
+
+/** What Fastify gives to a route's handler, as far as it is needed here. */
+export interface FastifyRequestLike {
+  readonly raw: IncomingMessage
+  readonly body?: unknown
+}
+export interface FastifyReplyLike {
+  readonly raw: ServerResponse
+  hijack(): unknown
+}
+
+/**
+ * Answers SSE, polls and commands: `(req, res)` of node:http, `(req, res, next)` of Express and Connect, `(request, reply)` of Fastify.
+ * As bare middleware it passes requests of other paths on. WebSocket needs {@link attach} beside it.
+ *
+ * @example
+ * app.all('/rt', rt.handler)      // Express
+ * fastify.all('/rt', rt.handler)  // Fastify
+ * createServer(rt.handler)        // node:http
+ */
+export interface NodeHandler {
+  (req: IncomingMessage, res: ServerResponse, next?: (error?: unknown) => void): void
+  (request: FastifyRequestLike, reply: FastifyReplyLike): void
+}
+
+/** Headers that Node keeps of a request; it drops the rest in silence, an Origin among them maybe. */
+const MAX_HEADERS = 1_000
+
+/** Milliseconds that a client has to read the end of a stream before it is cut. */
+const END_WITHIN = 5_000
+
+export function createNodeHandler(gateway: Gateway): NodeHandler {
+  const endpoint = createEndpoint(gateway)
+  return (
+    req: IncomingMessage | FastifyRequestLike,
+    res: ServerResponse | FastifyReplyLike,
+    next?: (error?: unknown) => void,
+  ): void => {
+    if ('raw' in req && 'raw' in res) {
+      res.hijack()
+      void serve(endpoint, req.raw, res.raw, req.body)
+    } else if (!('raw' in req) && !('raw' in res)) {
+      if (next !== undefined && !isMeant(req, gateway.path)) return next()
+      void serve(endpoint, req, res, 'body' in req ? req.body : undefined)
+    }
+  }
+}
+
+/**
+ * Serves `gateway.path` of a server, upgrades included, and leaves everything else to who else listens there, whether they came before or come
+ * later. Returns its own undo, which lets streams that are open go on.
+ */
+export function attach(server: NodeServer, gateway: Gateway): () => void {
+  const endpoint = createEndpoint(gateway)
+  // Loaded only here, so that who never attaches never loads ws.
+  const websocket = import('../transports/websocket').then((module) => ({
+    upgrade: module.createWebSocket(gateway),
+    refuse: module.refuseUpgrade,
+  }))
+  return intercept(server, {
+    path: gateway.path,
+    request: (req, res) => void serve(endpoint, req, res, undefined),
+    upgrade(raw, socket, head) {
+      socket.on('error', () => socket.destroy())
+      void websocket.then(async ({ upgrade, refuse }) => {
+        try {
+          const request = readRequest(raw, undefined, (run) => socket.once('close', run))
+          await upgrade({ raw, socket, head, request })
+        } catch (error) {
+          refuse(socket, errorReply(error))
+        }
+      })
+    },
+  })
+}
+
+/** One path of one server. */
+interface Route {
+  readonly path: string
+  request(req: IncomingMessage, res: ServerResponse): void
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void
+}
+
+const routesOf = new WeakMap<NodeServer, Route[]>()
+
+/**
+ * Puts a route before all listeners of a server. A listener of our own would not do: for one path the others (an Express app, another WebSocket
+ * library) would answer as well, now or when they are added later. So `emit` is asked first.
+ */
+function intercept(server: NodeServer, route: Route): () => void {
+  const routes = routesOf.get(server) ?? install(server)
+  // The newest first: a reloaded module attaches again and takes over.
+  if (routes.unshift(route) === 1) server.on('upgrade', stray)
+  return () => {
+    const at = routes.indexOf(route)
+    if (at < 0) return
+    routes.splice(at, 1)
+    if (routes.length === 0) server.off('upgrade', stray)
+  }
+}
+
+function install(server: NodeServer): Route[] {
+  const routes: Route[] = []
+  routesOf.set(server, routes)
+  const emit = server.emit as (event: string | symbol, ...args: unknown[]) => boolean
+  server.emit = (event: string | symbol, ...args: unknown[]): boolean => {
+    if (routes.length === 0 || (event !== 'request' && event !== 'upgrade')) return emit.call(server, event, ...args)
+    const req = args[0] as IncomingMessage
+    const path = targetOf(req.url).split('?', 1)[0]
+    const route = routes.find((candidate) => candidate.path === path)
+    if (route === undefined) {
+      const heard = emit.call(server, event, ...args)
+      // Nobody else listens on this server: a request of another path would wait for ever.
+      if (!heard && event === 'request') (args[1] as ServerResponse).writeHead(404).end()
+      return heard
+    }
+    if (event === 'request') route.request(req, args[1] as ServerResponse)
+    else route.upgrade(req, args[1] as Duplex, args[2] as Buffer)
+    return true
+  }
+  return routes
+}
+
+/**
+ * Node emits `upgrade` only when somebody listens, so this does. Other paths are the business of the other listeners; where there are none the
+ * socket would stay open for ever, and is answered.
+ */
+function stray(this: NodeServer, _req: IncomingMessage, socket: Duplex): void {
+  if (this.listenerCount('upgrade') > 1) return
+  socket.on('error', () => socket.destroy())
+  socket.once('finish', () => socket.destroy())
+  socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
+}
+
+/** Whether middleware is meant: by the path, or because the app named a path of its own (a route, or a mount) for it. */
+function isMeant(req: IncomingMessage, path: string): boolean {
+  const original = 'originalUrl' in req && typeof req.originalUrl === 'string' ? req.originalUrl : req.url
+  if (targetOf(original).split('?', 1)[0] === path) return true
+  if ('route' in req && req.route !== undefined) return true
+  const mounted = 'baseUrl' in req && typeof req.baseUrl === 'string' && req.baseUrl !== ''
+  return mounted && targetOf(req.url).split('?', 1)[0] === '/'
+}
+
+async function serve(endpoint: Endpoint, req: IncomingMessage, res: ServerResponse, parsed: unknown): Promise<void> {
+  // Without these a client that goes away at the wrong moment would end the process.
+  req.on('error', () => {})
+  res.on('error', () => {})
+  try {
+    // An idle stream is no idle socket. (An HTTP/2 socket belongs to many streams, and does not let us.)
+    if (req.httpVersionMajor === 1) req.socket.setNoDelay(true).setTimeout(0)
+    const request = readRequest(req, parsed, (run) => res.once('close', run))
+    const reply = await endpoint(request)
+    if (res.headersSent || res.destroyed) return
+    if ('stream' in reply) printStream(reply, res)
+    else print(reply, req, res)
+  } catch (error) {
+    if (res.headersSent || res.destroyed) res.destroy()
+    else print(errorReply(error), req, res)
+  }
+}
+
+function print(reply: CompleteReply, req: IncomingMessage, res: ServerResponse): void {
+  const unread = req.httpVersionMajor === 1 && req.method === 'POST' && !req.readableEnded && !req.complete
+  res.writeHead(reply.status, {
+    ...reply.headers,
+    ...(reply.body !== null && { 'content-length': Buffer.byteLength(reply.body) }),
+    // What is left of the body shall not be read only to reach the next request.
+    ...(unread && { connection: 'close' }),
+  })
+  res.end(reply.body ?? undefined)
+}
+
+function printStream(reply: Extract<HttpReply, { stream: unknown }>, res: ServerResponse): void {
+  res.writeHead(reply.status, { ...reply.headers })
+  const sink: ByteSink = {
+    write(chunk) {
+      if (res.destroyed || res.writableEnded) return false
+      const more = res.write(chunk)
+      // Compressing middleware keeps back what is not flushed.
+      if ('flush' in res && typeof res.flush === 'function') res.flush()
+      return more
+    },
+    onDrain: (run) => void res.on('drain', run),
+    end() {
+      res.end()
+      const cut = setTimeout(() => res.destroy(), END_WITHIN).unref()
+      res.once('close', () => clearTimeout(cut))
+    },
+  }
+  reply.stream(sink)
+  res.flushHeaders()
+}
+
+/** A request as the transports read it. Throws `invalid_request` for a target or Host that is none. */
+function readRequest(req: IncomingMessage, parsed: unknown, whenClosed: (run: () => void) => void): HttpRequest {
+  if (req.rawHeaders.length >= 2 * MAX_HEADERS) throw invalid('Too many headers.')
+  const method = req.method ?? 'GET'
+  const url = urlOf(req)
+  let closed = false
+  const runs: (() => void)[] = []
+  whenClosed(() => {
+    closed = true
+    for (const run of runs.splice(0)) run()
+  })
+  return {
+    method,
+    url,
+    header: (name) => headerOf(req, name),
+    text: (limit) => bodyOf(req, parsed, limit),
+    toRequest: () => new Request(url, { method, headers: headersOf(req) }),
+    onClose: (run) => (closed ? run() : void runs.push(run)),
+  }
+}
+
+function headerOf(req: IncomingMessage, name: string): string | null {
+  const value = req.headers[name] ?? (name === 'host' ? req.headers[':authority'] : undefined)
+  return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value
+}
+
+function headersOf(req: IncomingMessage): Headers {
+  const headers = new Headers()
+  for (let i = 0; i + 1 < req.rawHeaders.length; i += 2) {
+    const [name, value] = [req.rawHeaders[i] ?? '', req.rawHeaders[i + 1] ?? '']
+    // HTTP/2's own, which are no headers.
+    if (name.startsWith(':')) continue
+    try {
+      headers.append(name, value)
+    } catch {
+      // Node's parser takes some values that a web header may not have; nobody can depend on them.
+    }
+  }
+  return headers
+}
+
+/** Path and query of a request's target; the form with scheme and host, which proxies may use, is cut down to it. */
+function targetOf(url: string | undefined): string {
+  return (url ?? '').replace(/^https?:\/\/[^/?#]*/i, '')
+}
+
+function urlOf(req: IncomingMessage): URL {
+  const target = targetOf('originalUrl' in req && typeof req.originalUrl === 'string' ? req.originalUrl : req.url)
+  const host = headerOf(req, 'host') ?? 'localhost'
+  const scheme = 'encrypted' in req.socket && req.socket.encrypted === true ? 'https' : 'http'
+  if (!target.startsWith('/')) throw invalid('The target of the request is no path.')
+  if (!/^[\w.~%!$&'()*+,;=:[\]-]+$/.test(host)) throw invalid('The Host header is no host.')
+  try {
+    return new URL(`${scheme}://${host}${target}`)
+  } catch {
+    throw invalid('The target or the Host of the request is malformed.')
+  }
+}
+
+/** The body as text, whether or not a body parser of the framework was there first. */
+async function bodyOf(req: IncomingMessage, parsed: unknown, limit: number): Promise<string> {
+  if (!req.readableEnded) return readBody(req, limit)
+  if (parsed === undefined) {
+    throw new RealtimeError('invalid_request', 'The body was read before it came here, and not left in `req.body`.', {
+      hint: 'Mount rt before body parsers, or let them parse application/json.',
+    })
+  }
+  const text = textOfParsed(parsed)
+  if (Buffer.byteLength(text) > limit) throw tooLarge(limit)
+  return text
+}
+
+function textOfParsed(parsed: unknown): string {
+  if (typeof parsed === 'string') return parsed
+  if (Buffer.isBuffer(parsed)) return parsed.toString()
+  try {
+    return JSON.stringify(parsed)
+  } catch {
+    throw invalid('The body nests too deep.')
+  }
+}
+
+function readBody(req: IncomingMessage, limit: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    if (Number(req.headers['content-length']) > limit) return reject(tooLarge(limit))
+    const chunks: Buffer[] = []
+    let size = 0
+    const stop = (): void => {
+      req.off('data', take).off('end', end).off('close', gone)
+    }
+    const take = (chunk: Buffer): void => {
+      size += chunk.length
+      chunks.push(chunk)
+      if (size <= limit) return
+      stop()
+      req.pause()
+      reject(tooLarge(limit))
+    }
+    const end = (): void => {
+      stop()
+      resolve(Buffer.concat(chunks).toString())
+    }
+    const gone = (): void => {
+      stop()
+      reject(new RealtimeError('closed', 'The client went away.'))
+    }
+    req.on('data', take).on('end', end).on('close', gone)
+  })
+}
+
+function tooLarge(limit: number): RealtimeError {
+  return new RealtimeError('payload_too_large', `The body is larger than ${limit} bytes.`)
+}

@@ -1,0 +1,120 @@
+/** The endpoint: one function from an HTTP request to its reply, whichever transport that is; called by every host. */
+import { type Clock, decodeOpen, limits, parseJson, RealtimeError, systemClock } from '@rt/protocol'
+import type { Gateway } from '../ports/gateway'
+import type { HttpReply, HttpRequest } from '../ports/http'
+import { accessOf, preflightHeaders } from './access'
+import { executeCommands } from './commands'
+import { createPolling } from './polling'
+import { readQuery, readWait, type StreamQuery, streamQuery } from './query'
+import { errorReply, invalid } from './reply'
+import { createSse } from './sse'
+
+const METHODS = 'GET, POST, OPTIONS'
+
+/** Never rejects: whatever goes wrong is a reply `{"error": ErrorBody}`. */
+export type Endpoint = (request: HttpRequest) => Promise<HttpReply>
+
+/** Makes the endpoint of a gateway. */
+export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): Endpoint {
+  const printSse = createSse(gateway)
+  const printPoll = createPolling(gateway, clock)
+
+  return async (request) => {
+    const access = accessOf(gateway, request)
+    const reply = access.refusal === null ? await answer(request).catch((error: unknown) => errorReply(error)) : errorReply(access.refusal)
+    return { ...reply, headers: { ...reply.headers, ...access.headers } }
+  }
+
+  async function answer(request: HttpRequest): Promise<HttpReply> {
+    switch (request.method) {
+      case 'GET':
+        return get(request)
+      case 'POST':
+        return post(request)
+      case 'OPTIONS':
+        return { status: 204, headers: { ...preflightHeaders, allow: METHODS }, body: null }
+      default:
+        return errorReply(new RealtimeError('method_not_allowed', 'Use GET or POST.'), { allow: METHODS })
+    }
+  }
+
+  async function get(request: HttpRequest): Promise<HttpReply> {
+    // A handshake that came as an ordinary request: the host has no upgrade handler, or a proxy in front dropped the Upgrade header.
+    if (request.header('sec-websocket-key') !== null) {
+      throw new RealtimeError('unsupported', 'No WebSocket upgrade arrives here.', {
+        hint: 'Use rt.attach(server), and let proxies pass the Upgrade header; or use another transport.',
+      })
+    }
+    const params = request.url.searchParams
+    if (accepted(request) === 'sse') return stream(request, readQuery(params, request.header('last-event-id')), undefined)
+    const wait = readWait(params)
+    return poll(request, readQuery(params), undefined, wait)
+  }
+
+  async function post(request: HttpRequest): Promise<HttpReply> {
+    if (!/^application\/json\s*(;|$)/i.test(request.header('content-type') ?? '')) {
+      throw new RealtimeError('unsupported_media_type', 'A POST carries JSON.')
+    }
+    const form = accepted(request)
+    const text = await request.text(limits.frameBytes)
+    if (form === 'sse') {
+      const open = decodeOpen(text)
+      return stream(request, streamQuery(open.channels, open.cursor), open.token)
+    }
+    const params = request.url.searchParams
+    if (params.has('wait') || isOpen(text)) {
+      const wait = readWait(params)
+      const open = decodeOpen(text)
+      return poll(request, streamQuery(open.channels, open.cursor), open.token, wait)
+    }
+    return executeCommands(gateway, text, await gateway.authenticate(request.toRequest()))
+  }
+
+  async function stream(request: HttpRequest, query: StreamQuery, token: string | undefined): Promise<HttpReply> {
+    demandChannels(query)
+    const identity = await gateway.authenticate(withToken(request.toRequest(), token))
+    return printSse(request, { transport: 'sse', identity, ...query })
+  }
+
+  async function poll(request: HttpRequest, query: StreamQuery, token: string | undefined, wait: number): Promise<HttpReply> {
+    demandChannels(query)
+    const identity = await gateway.authenticate(withToken(request.toRequest(), token))
+    return printPoll(request, { identity, ...query }, wait)
+  }
+}
+
+/** The request as `authenticate` shall see it when the token came in an `open` command. */
+export function withToken(request: Request, token: string | undefined): Request {
+  if (token === undefined) return request
+  const headers = new Headers(request.headers)
+  try {
+    headers.set('authorization', `Bearer ${token}`)
+  } catch {
+    throw new RealtimeError('unauthenticated', '`token` holds characters that no header can carry.')
+  }
+  return new Request(request, { headers })
+}
+
+/** What `Accept` asks for: an event stream when it is named, else JSON when that will do. Throws `not_acceptable`. */
+function accepted(request: HttpRequest): 'sse' | 'json' {
+  const types = (request.header('accept') ?? '*/*')
+    .toLowerCase()
+    .split(',')
+    .filter((part) => !/;\s*q=0(\.0*)?\s*(;|$)/.test(part))
+    .map((part) => part.split(';', 1)[0]?.trim())
+  if (types.includes('text/event-stream')) return 'sse'
+  if (types.some((type) => type === 'application/json' || type === 'application/*' || type === '*/*')) return 'json'
+  throw new RealtimeError('not_acceptable', 'There is nothing here of the types in `Accept`.')
+}
+
+function demandChannels(query: StreamQuery): void {
+  if (query.channels.length === 0) throw invalid('`channels` is missing.')
+}
+
+/** Whether a body is an `open` command and not commands to run. The first test spares the common case a second parse. */
+function isOpen(text: string): boolean {
+  if (!text.includes('"open"')) return false
+  const value = parseJson(text)
+  const entry: unknown = Array.isArray(value) && value.length === 1 ? value[0] : value
+  return typeof entry === 'object' && entry !== null && 'type' in entry && entry.type === 'open'
+}

@@ -1,0 +1,114 @@
+/** Long and short polls: a connection that ends with its first answer; called by the endpoint. */
+import { type Clock, RealtimeError, type ServerEvent } from '@rt/protocol'
+import type { Connection, OpenRequest, OutItem, Wire } from '../ports/connection'
+import type { Gateway } from '../ports/gateway'
+import type { HttpReply, HttpRequest } from '../ports/http'
+import { byeOf } from './bye'
+import { errorReply, jsonReply } from './reply'
+
+/** Characters of events after which an answer goes out though more is there; the rest comes with the next poll. */
+const ANSWER_SIZE = 256 * 1024
+
+/** Milliseconds that a short poll may take when the log does not answer. */
+const SHORT_HOLD = 5_000
+
+/**
+ * Answers polls. A short one (`wait` 0) answers when everything up to now is printed; a long one is held up to `wait` milliseconds (the gateway's
+ * `pollHold` at most) and answers with the first flush that holds news.
+ */
+export function createPolling(
+  gateway: Gateway,
+  clock: Clock,
+): (request: HttpRequest, open: Omit<OpenRequest, 'transport'>, wait: number) => Promise<HttpReply> {
+  return (request, open, wait) =>
+    new Promise((resolve, reject) => {
+      const fresh = new Set(open.channels.filter((asked) => open.cursor === null || asked.new).map((asked) => asked.channel))
+      const known = request.header('if-none-match')
+      const events: string[] = []
+      let size = 0
+      let cursor: string | null = null
+      let news = false
+      let complete = false
+      let connection: Connection | null = null
+      let done = false
+
+      const wire: Wire = {
+        write(items, moved) {
+          if (done) return false
+          for (const item of items) take(item)
+          if (moved !== null) cursor = moved
+          if ((wait > 0 && news) || size > ANSWER_SIZE) answer()
+          return !done
+        },
+        caughtUp() {
+          complete = true
+          if (wait === 0) answer()
+        },
+        close(error) {
+          if (error === null || (news && cursor !== null)) return answer()
+          // A node that goes away has nothing against the client: an empty answer brings it to the next node.
+          if (error.code === 'draining' && cursor !== null) return answer(byeOf(error).retryAfter)
+          finish(errorReply(error))
+        },
+      }
+
+      function take(item: OutItem): void {
+        const event = item.kind === 'control' ? (JSON.parse(item.json) as ServerEvent) : null
+        // These only keep a stream going.
+        if (event?.type === 'hello' || event?.type === 'beat' || event?.type === 'cursor') return
+        news ||= event === null || isNews(event)
+        events.push(item.json)
+        size += item.json.length
+      }
+
+      /** Whether a held poll must end for it. What each poll would be told again must not: the client would poll without a pause. */
+      function isNews(event: ServerEvent): boolean {
+        if (event.type === 'subscribed') return fresh.has(event.channel)
+        return event.type !== 'status'
+      }
+
+      function answer(pause = wait > 0 || !complete ? 0 : gateway.pollFloor): void {
+        if (done) return
+        if (cursor === null) {
+          // Not even the place to start from is known: the next poll has to ask for the same.
+          const away = new RealtimeError('broker_unavailable', 'The log did not answer in time.', { retryAfter: gateway.pollFloor })
+          return finish(errorReply(away))
+        }
+        if (!news && known !== null && [cursor, open.cursor].some((place) => place !== null && known === etag(place))) {
+          return finish({ status: 304, headers: { etag: known, 'cache-control': 'no-store' }, body: null })
+        }
+        const body = `{"events":[${events.join(',')}],"cursor":${JSON.stringify(cursor)},"next":${pause}}`
+        finish(jsonReply(200, body, { etag: etag(cursor) }))
+      }
+
+      function finish(reply: HttpReply): void {
+        if (done) return
+        done = true
+        clock.clearTimeout(timer)
+        resolve(reply)
+        // Not at once: the core may be in the middle of the flush that brought us here.
+        queueMicrotask(() => connection?.closed())
+      }
+
+      const timer = clock.setTimeout(() => answer(), wait > 0 ? Math.min(wait, gateway.pollHold) : SHORT_HOLD)
+
+      request.onClose(() => finish(errorReply(new RealtimeError('closed', 'The client went away.'))))
+
+      gateway.open({ ...open, transport: wait > 0 ? 'long-poll' : 'poll' }, wire).then(
+        (opened) => {
+          connection = opened
+          if (done) opened.closed()
+        },
+        (error: unknown) => {
+          if (done) return
+          done = true
+          clock.clearTimeout(timer)
+          reject(error)
+        },
+      )
+    })
+}
+
+function etag(cursor: string): string {
+  return `"${cursor}"`
+}

@@ -1,0 +1,254 @@
+/** WebSocket: prints a connection as text frames and takes commands from it; called by the node host for each upgrade of its path. */
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { type Clock, decodeOpen, errorTable, limits, RealtimeError, SUBPROTOCOL, systemClock, toRealtimeError } from '@rt/protocol'
+import { type RawData, type WebSocket, WebSocketServer } from 'ws'
+import type { Connection, Identity, OutItem, Wire } from '../ports/connection'
+import type { Gateway } from '../ports/gateway'
+import type { HttpRequest } from '../ports/http'
+import { accessOf } from './access'
+import { byeOf } from './bye'
+import { withToken } from './endpoint'
+import { shareFlushes } from './flush'
+import { readQuery, type StreamQuery, streamQuery } from './query'
+import { type CompleteReply, errorReply, invalid } from './reply'
+import { createWheel } from './wheel'
+
+/** One request to upgrade, as Node's `upgrade` event brings it, and the same request as the endpoint's parts read it. */
+export interface Upgrade {
+  readonly raw: IncomingMessage
+  readonly socket: Duplex
+  readonly head: Buffer
+  readonly request: HttpRequest
+}
+
+/** Bytes in a socket's queue from which a connection counts as full. */
+const FULL = 64 * 1024
+
+/** Milliseconds that a client with `?open=first` has for its `open` command. */
+const OPEN_WITHIN = 10_000
+
+/** Frames and bytes that may come before the stream is open. */
+const EARLY = { frames: limits.commands, bytes: 4 * limits.frameBytes }
+
+/** Close code for a frame of a kind that is not understood (RFC 6455 section 7.4.1). */
+const BINARY_REFUSED = 1003
+
+/** A const of its own: the types do not know all of these options, though ws does. */
+const SERVER_OPTIONS = {
+  noServer: true,
+  clientTracking: false,
+  // Safari has broken it since 2021, and it costs more memory than it saves.
+  perMessageDeflate: false,
+  maxPayload: limits.frameBytes,
+  maxFragments: 1_024,
+  maxBufferedChunks: 4_096,
+  maxPendingAutoPongs: 60,
+  closeTimeout: 5_000,
+  handleProtocols: () => SUBPROTOCOL,
+}
+
+/**
+ * Takes over sockets. A page can read neither status nor body of a refused upgrade, so refusals that the client can act upon are told after the
+ * upgrade: a `bye` event, then the close code of the error with the error's code as the reason. Only what no client of ours sends, and a
+ * forbidden Origin, is refused before it.
+ */
+export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (upgrade: Upgrade) => Promise<void> {
+  const server = new WebSocketServer(SERVER_OPTIONS)
+  const wheel = createWheel(gateway.heartbeat, clock)
+  const encodeFlush = shareFlushes(encodeFrame)
+
+  return async ({ raw, socket, head, request }) => {
+    const refusal = refusalOf(request)
+    if (refusal !== null) return refuseUpgrade(socket, refusal)
+
+    // Who asks is settled before anything is promised, except to those who can say it only in their first frame.
+    const openFirst = request.url.searchParams.get('open') === 'first'
+    const asked = openFirst ? null : await settle(async () => ask(readQuery(request.url.searchParams), undefined))
+    if (socket.destroyed) return
+    server.handleUpgrade(raw, socket, head, (ws) => converse(ws, socket, asked ?? firstFrame(ws)))
+
+    async function ask(query: StreamQuery, token: string | undefined): Promise<Asked> {
+      return { query, identity: await gateway.authenticate(withToken(request.toRequest(), token)) }
+    }
+
+    /** What the first frame asks for. */
+    function firstFrame(ws: WebSocket): Promise<Settled<Asked>> {
+      return settle(async () => {
+        const open = decodeOpen(await nextText(ws, clock))
+        return ask(streamQuery(open.channels, open.cursor), open.token)
+      })
+    }
+  }
+
+  /** Runs one accepted socket to its end. */
+  function converse(ws: WebSocket, socket: Duplex, asking: Settled<Asked> | Promise<Settled<Asked>>): void {
+    let connection: Connection | null = null
+    let gone = false
+    let full = false
+    const early: string[] = []
+    let earlyBytes = 0
+    let skipFirst = asking instanceof Promise
+
+    const offWheel = wheel(watch(ws, socket))
+    // ws answers every broken frame by itself with the right close code; `close` follows.
+    ws.on('error', () => {})
+    ws.on('close', () => {
+      gone = true
+      offWheel()
+      connection?.closed()
+    })
+    ws.on('message', (data, isBinary) => {
+      if (isBinary) return end(new RealtimeError('unsupported', 'Binary frames are not understood here.'), BINARY_REFUSED)
+      if (skipFirst) {
+        skipFirst = false
+        return
+      }
+      const text = textOf(data)
+      if (connection !== null) return connection.receive(text)
+      earlyBytes += text.length
+      if (early.push(text) > EARLY.frames || earlyBytes > EARLY.bytes) {
+        end(new RealtimeError('rate_limited', 'Too much was sent before the stream was open.'))
+      }
+    })
+    socket.on('drain', drained)
+
+    const wire: Wire = {
+      write(items, cursor) {
+        if (ws.readyState !== ws.OPEN) return false
+        ws.send(encodeFlush(items, cursor), { binary: false })
+        full = ws.bufferedAmount > FULL
+        // Who does not read is not read either: answers to its commands would pile up.
+        if (full) ws.pause()
+        return !full
+      },
+      close: (error) => end(error),
+    }
+
+    function drained(): void {
+      if (!full || connection === null || ws.bufferedAmount > FULL) return
+      full = false
+      ws.resume()
+      connection.drained()
+    }
+
+    function end(error: RealtimeError | null, code?: number): void {
+      if (ws.readyState !== ws.OPEN) return
+      ws.resume()
+      if (error === null) return ws.close(1000)
+      ws.send(JSON.stringify([byeOf(error)]))
+      ws.close(code ?? errorTable[error.code].close, error.code)
+    }
+
+    void start()
+    async function start(): Promise<void> {
+      try {
+        const result = await asking
+        if ('error' in result) throw result.error
+        const { query, identity } = result.value
+        if (gone) return
+        const opened = await gateway.open({ transport: 'websocket', identity, ...query }, wire)
+        connection = opened
+        if (gone) return opened.closed()
+        for (const text of early.splice(0)) opened.receive(text)
+        drained()
+      } catch (error) {
+        end(toRealtimeError(error))
+      }
+    }
+  }
+
+  /** The reply to an upgrade that no client of ours asks for; null: go on. */
+  function refusalOf(request: HttpRequest): CompleteReply | null {
+    const access = accessOf(gateway, request)
+    if (access.refusal !== null) return errorReply(access.refusal, access.headers)
+    if (request.method !== 'GET') return errorReply(new RealtimeError('method_not_allowed', 'A WebSocket opens with GET.'), { allow: 'GET' })
+    if (request.header('upgrade')?.toLowerCase() !== 'websocket') return errorReply(invalid('Only WebSocket can be upgraded to.'))
+    const offered = request.header('sec-websocket-protocol')
+    if (offered !== null && !offered.split(',').some((name) => name.trim() === SUBPROTOCOL)) {
+      return errorReply(invalid(`The subprotocol spoken here is ${SUBPROTOCOL}.`))
+    }
+    return null
+  }
+}
+
+/** Says no on a socket that was not upgraded. */
+export function refuseUpgrade(socket: Duplex, reply: CompleteReply): void {
+  const body = reply.body ?? ''
+  const headers = { ...reply.headers, 'content-length': String(Buffer.byteLength(body)), connection: 'close' }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.once('finish', () => socket.destroy())
+  socket.end(`HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ''}\r\n${lines.join('')}\r\n${body}`)
+}
+
+/** What a client wants and who it is. */
+interface Asked {
+  readonly query: StreamQuery
+  readonly identity: Identity | null
+}
+
+type Settled<T> = { readonly value: T } | { readonly error: unknown }
+
+async function settle<T>(run: () => Promise<T>): Promise<Settled<T>> {
+  try {
+    return { value: await run() }
+  } catch (error) {
+    return { error }
+  }
+}
+
+/** The next text frame. Rejects with `timeout`, or when the socket closes. */
+function nextText(ws: WebSocket, clock: Clock): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.setTimeout(() => reject(new RealtimeError('timeout', 'No `open` command came in time.')), OPEN_WITHIN)
+    ws.once('message', (data) => {
+      clock.clearTimeout(timer)
+      resolve(textOf(data))
+    })
+    ws.once('close', () => {
+      clock.clearTimeout(timer)
+      reject(new RealtimeError('closed', 'The client went away.'))
+    })
+  })
+}
+
+/**
+ * A check for the wheel: pings, and ends a socket that gave no sign of life since the last ping. A pong may be stuck behind a long queue of a slow
+ * reader, so bytes that left a queue count too: the kernel takes them from a full one only when the peer has taken others.
+ */
+function watch(ws: WebSocket, socket: Duplex): () => void {
+  let alive = true
+  let queued = 0
+  let passed = 0
+  const live = () => {
+    alive = true
+  }
+  ws.on('pong', live)
+  ws.on('message', live)
+  return () => {
+    const left = bytesPassed(socket)
+    const reading = left > passed && (queued > 0 || socket.writableLength > 0)
+    if (!alive && !reading) return ws.terminate()
+    alive = false
+    queued = socket.writableLength
+    passed = left
+    if (ws.readyState === ws.OPEN) ws.ping()
+  }
+}
+
+/** Bytes that the kernel has taken from this socket. */
+function bytesPassed(socket: Duplex): number {
+  return 'bytesWritten' in socket && typeof socket.bytesWritten === 'number' ? socket.bytesWritten - socket.writableLength : 0
+}
+
+/** One JSON array of events, the last of them the cursor. */
+function encodeFrame(items: readonly OutItem[], cursor: string | null): Buffer {
+  const events = items.map((item) => item.json)
+  if (cursor !== null) events.push(`{"type":"cursor","cursor":${JSON.stringify(cursor)}}`)
+  return Buffer.from(`[${events.join(',')}]`)
+}
+
+/** With ws' own `binaryType` a message is one Buffer, and that prints as UTF-8. */
+function textOf(data: RawData): string {
+  return data.toString()
+}
