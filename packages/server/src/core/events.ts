@@ -1,0 +1,41 @@
+/** Events as texts, made once for all who get them; used wherever the core prints. */
+import type { GapEvent, ServerEvent, SubscribedEvent } from '@rt/protocol'
+import type { OutItem } from '../ports/connection'
+import type { Entry } from '../ports/broker'
+
+const items = new WeakMap<Entry, OutItem>()
+
+/** A publication as an event. The same object for the same entry, so that a page shared by many is encoded once. */
+export function messageItem(channel: string, entry: Entry): OutItem {
+  let item = items.get(entry)
+  if (item === undefined) {
+    // Channel names and ids need no escapes, and the body is JSON already.
+    item = { kind: 'publication', channel, json: `{"type":"message","channel":"${channel}","id":"${entry.id}",${entry.body}}` }
+    items.set(entry, item)
+  }
+  return item
+}
+
+/** A publication inside `subscribed.history` and answers to `history`. */
+export function historyJson(entry: Entry): string {
+  return `{"id":"${entry.id}",${entry.body}}`
+}
+
+/** `body`: members `"source":…,"seq":…,"from":…,"data":…`. */
+export function liveItem(channel: string, body: string): OutItem {
+  return { kind: 'live', channel, json: `{"type":"live","channel":"${channel}",${body}}` }
+}
+
+export function controlItem(event: ServerEvent): OutItem {
+  return { kind: 'control', channel: null, json: JSON.stringify(event) }
+}
+
+export function gapItem(channel: string, reason: GapEvent['reason'], epoch: string | undefined): OutItem {
+  return controlItem({ type: 'gap', channel, reason, ...(epoch !== undefined && { epoch }) })
+}
+
+export function subscribedItem(event: Omit<SubscribedEvent, 'type' | 'history'>, history: readonly Entry[] | null): OutItem {
+  const json = JSON.stringify({ type: 'subscribed', ...event } satisfies SubscribedEvent)
+  if (history === null) return { kind: 'control', channel: null, json }
+  return { kind: 'control', channel: null, json: `${json.slice(0, -1)},"history":[${history.map(historyJson).join()}]}` }
+}

@@ -1,0 +1,188 @@
+/** A node's stream core: who hears which channel, one flush per turn for all who got something, the heartbeats; made by createRealtime. */
+import { type Clock, RealtimeError, type Timer } from '@rt/protocol'
+import { type Broker, lifeOfLast } from '../ports/broker'
+import type { Wire } from '../ports/connection'
+import type { ChannelRules, Hub, Stream, StreamRequest } from '../ports/hub'
+import { historyJson, liveItem } from './events'
+import { Feed } from './feed'
+import type { RingBudget } from './ring'
+import { StreamConnection, type StreamHost } from './stream'
+
+export interface HubOptions {
+  readonly broker: Broker
+  readonly clock: Clock
+  /** Random name of this node. */
+  readonly node: string
+  /** Milliseconds. */
+  readonly heartbeat: number
+  /** Milliseconds after which a connection is renewed, ±20 %. */
+  readonly life: number
+  /** Bytes that may wait for one connection. */
+  readonly outboxBytes: number
+  /** Bytes that all rings may hold together. */
+  readonly ringBytes: number
+  /** Publications that a channel's ring may hold. */
+  readonly ringSize: number
+  /** Milliseconds for which a channel without subscribers stays subscribed. */
+  readonly linger: number
+  /** Runs something at the end of this turn of the event loop. */
+  readonly defer: (run: () => void) => void
+}
+
+/** In how many parts a heartbeat is cut, so that not all connections beat at once. */
+const SLOTS = 20
+/** How long a partition may be away before clients are told, in milliseconds. */
+const PATIENCE = 1000
+
+export function createHub(options: HubOptions): Hub {
+  return new NodeHub(options)
+}
+
+class NodeHub implements Hub, StreamHost {
+  readonly clock: Clock
+  readonly node: string
+  readonly partitions: number
+  readonly heartbeat: number
+  readonly life: number
+  readonly outboxBytes: number
+  readonly #options: HubOptions
+  readonly #feeds: readonly Feed[]
+  readonly #slots: readonly Set<StreamConnection>[] = Array.from({ length: SLOTS }, () => new Set<StreamConnection>())
+  readonly #slotOf = new Map<StreamConnection, Set<StreamConnection>>()
+  readonly #dirty = new Set<StreamConnection>()
+  readonly #degraded = new Set<Feed>()
+  readonly #patience = new Map<Feed, Timer>()
+  #flushing = false
+  #beat: Timer | null = null
+  #slot = 0
+  #sequence = 0
+  #closed = false
+
+  constructor(options: HubOptions) {
+    const { broker, clock, node, heartbeat, life, outboxBytes, ringBytes, ringSize, linger } = options
+    this.#options = options
+    this.clock = clock
+    this.node = node
+    this.partitions = broker.partitions
+    this.heartbeat = heartbeat
+    this.life = life
+    this.outboxBytes = outboxBytes
+    const budget: RingBudget = { used: 0, limit: ringBytes }
+    this.#feeds = Array.from({ length: broker.partitions }, (_, partition) => {
+      const feed: Feed = new Feed({ broker, partition, clock, budget, ringSize, linger, onStatus: () => this.#status(feed) })
+      return feed
+    })
+    broker.start({
+      publication: (publication) => this.#feeds[publication.partition]?.publication(publication),
+      live: (channel, body) => this.#deliverLive(channel, body),
+      up: (partition) => this.#feeds[partition]?.linkUp(),
+      down: (partition) => this.#feeds[partition]?.linkDown(),
+    })
+    this.#scheduleBeat()
+  }
+
+  // ── For the gateway ────────────────────────────────────────────────────────────────────────────────────────────
+
+  open(request: StreamRequest, wire: Wire): Stream {
+    if (this.#closed) throw new RealtimeError('draining', 'This node is closing.', { retryAfter: 0 })
+    const stream = new StreamConnection(this, request, wire)
+    const slot = this.#slots[Math.floor(Math.random() * SLOTS)] as Set<StreamConnection>
+    slot.add(stream)
+    this.#slotOf.set(stream, slot)
+    this.#options.defer(() => stream.start())
+    return stream
+  }
+
+  publishLive(channel: string, members: string): void {
+    const body = `"source":"${this.node}","seq":${++this.#sequence},${members}`
+    this.#deliverLive(channel, body)
+    this.#options.broker.publishLive(channel, body)
+  }
+
+  async history(channel: string, rules: ChannelRules, last: number): Promise<string[]> {
+    const life = lifeOfLast(rules.history)
+    const read = await this.feedOf(channel).reader.read([{ channel, life, position: null, last }])
+    return read
+      .tail(channel)
+      .entries.slice(-last || Number.POSITIVE_INFINITY)
+      .map(historyJson)
+  }
+
+  close(): void {
+    this.#closed = true
+    if (this.#beat !== null) this.clock.clearTimeout(this.#beat)
+    for (const timer of this.#patience.values()) this.clock.clearTimeout(timer)
+    for (const stream of [...this.#slotOf.keys()]) stream.end(new RealtimeError('draining', 'This node is closing.', { retryAfter: 0 }))
+    for (const feed of this.#feeds) feed.close()
+  }
+
+  // ── For streams ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  feedOf(channel: string): Feed {
+    return this.#feeds[this.#options.broker.partition(channel)] as Feed
+  }
+
+  dirty(stream: StreamConnection): void {
+    this.#dirty.add(stream)
+    if (this.#flushing) return
+    this.#flushing = true
+    this.#options.defer(() => {
+      this.#flushing = false
+      const dirty = [...this.#dirty]
+      this.#dirty.clear()
+      for (const each of dirty) each.flush()
+    })
+  }
+
+  degraded(feed: Feed): boolean {
+    return this.#degraded.has(feed)
+  }
+
+  gone(stream: StreamConnection): void {
+    this.#slotOf.get(stream)?.delete(stream)
+    this.#slotOf.delete(stream)
+    this.#dirty.delete(stream)
+  }
+
+  dropped(_count: number): void {}
+
+  // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #deliverLive(channel: string, body: string): void {
+    const heard = this.feedOf(channel).channel(channel)
+    if (heard === undefined || heard.live.size === 0) return
+    const item = liveItem(channel, body)
+    for (const subscriber of heard.live) subscriber.live(item)
+  }
+
+  /** Tells clients about a partition that is away for longer than a blink, and when it is back. */
+  #status(feed: Feed): void {
+    const waiting = this.#patience.get(feed)
+    if (feed.up) {
+      if (waiting !== undefined) this.clock.clearTimeout(waiting)
+      this.#patience.delete(feed)
+      if (this.#degraded.delete(feed)) this.#tell(feed, 'ok')
+    } else if (waiting === undefined && !this.#degraded.has(feed)) {
+      this.#patience.set(
+        feed,
+        this.clock.setTimeout(() => {
+          this.#patience.delete(feed)
+          this.#degraded.add(feed)
+          this.#tell(feed, 'degraded')
+        }, PATIENCE),
+      )
+    }
+  }
+
+  #tell(feed: Feed, status: 'ok' | 'degraded'): void {
+    for (const stream of this.#slotOf.keys()) if (stream.uses(feed)) stream.status(status)
+  }
+
+  #scheduleBeat(): void {
+    this.#beat = this.clock.setTimeout(() => {
+      this.#slot = (this.#slot + 1) % SLOTS
+      for (const stream of [...(this.#slots[this.#slot] as Set<StreamConnection>)]) stream.beat()
+      this.#scheduleBeat()
+    }, this.heartbeat / SLOTS)
+  }
+}

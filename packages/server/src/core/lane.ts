@@ -1,0 +1,312 @@
+/** One stream's way through one partition: it reads the log until it has caught up with the link, then follows the link; owned by the stream. */
+import { type Clock, compareIds, type Id, laterId, type Position, printPosition, type SubscribedEvent } from '@rt/protocol'
+import { type Entry, lifeOfLast } from '../ports/broker'
+import type { OutItem } from '../ports/connection'
+import type { SubscriptionRequest } from '../ports/hub'
+import { messageItem } from './events'
+import type { Feed, HeardChannel } from './feed'
+import { type PageItem, planPage } from './page'
+import type { SharedRead, Want } from './reader'
+
+/** Pause after a read that the broker refused, in milliseconds. */
+const RETRY = 250
+
+/** Characters of bodies in one page. */
+const PAGE = 256 * 1024
+
+/** What a lane needs of its stream. */
+export interface LaneOwner {
+  readonly clock: Clock
+  /** False while the wire is full: pages wait then. `wake` is called when it is writable again. */
+  readonly writable: boolean
+  readonly ended: boolean
+  /** Prints a publication that the link brought; the outbox may overflow by it and `rewind` this lane. `latest`: only the newest of its channel matters. */
+  publication(item: OutItem, latest: boolean): void
+  /** Prints a publication of a page, which is bounded by itself. */
+  pagePublication(item: OutItem, latest: boolean): void
+  gap(channel: string, reason: 'history' | 'epoch' | 'cursor', epoch: Id | undefined): void
+  subscribed(event: Omit<SubscribedEvent, 'type' | 'history' | 'cursor'>, history: readonly Entry[] | null): void
+  /** Flushes what was printed: the next page comes only while the wire is writable. */
+  pageDone(): void
+  /** The lane reached the present and has nothing left to do. */
+  caughtUp(): void
+}
+
+/** One channel of one stream. */
+export interface Subscription {
+  readonly lane: Lane
+  readonly channel: HeardChannel
+  /** Starts at the head; false: should continue from the cursor. */
+  readonly fresh: boolean
+  readonly last: number
+  readonly latest: boolean
+  /** Not established yet: it has no place in the stream. */
+  joining: boolean
+  /** Nothing up to here concerns this stream; null: it came with the cursor. */
+  start: Id | null
+  /** What the link still brings up to here was printed already; null: the link has passed it. */
+  floor: Id | null
+}
+
+export class Lane {
+  readonly feed: Feed
+  readonly #owner: LaneOwner
+  readonly #subscriptions = new Map<string, Subscription>()
+  #joining = 0
+  /** While reading: everything up to here is printed for each established channel. While live: where it went live; the link's position counts if later. */
+  #position: Position | null
+  #printed: Position | null
+  #live = false
+  #running = false
+  /** Grows when the way through the log starts over; what was read before is void then. */
+  #turn = 0
+  /** Until where gaps were printed on the present way, so that the next page does not say it again. */
+  #gaps = new Map<string, Id>()
+
+  constructor(owner: LaneOwner, feed: Feed, position: Position | null) {
+    this.#owner = owner
+    this.feed = feed
+    this.#position = position
+    this.#printed = position
+    feed.lanes.add(this)
+  }
+
+  get caughtUp(): boolean {
+    return this.#joining === 0 && (this.#live || this.#subscriptions.size === 0)
+  }
+
+  /** The lane's part of the cursor, counting all that was printed so far; null: it has no place yet. */
+  cursor(): string | null {
+    const position = this.#present()
+    return position === null ? null : printPosition(this.feed.partition, position)
+  }
+
+  #present(): Position | null {
+    const position = this.#position
+    if (!this.#live || position === null || this.feed.position === null) return position
+    if (compareIds(this.feed.position, position.id) > 0) this.#position = { epoch: position.epoch, id: this.feed.position }
+    return this.#position
+  }
+
+  add({ channel, rules, fresh, last }: SubscriptionRequest): void {
+    const heard = this.feed.hear(channel, rules)
+    // A channel that should continue needs a place to continue from; without one it joins, with a gap.
+    const joining = fresh || this.#position === null
+    const subscription: Subscription = {
+      lane: this,
+      channel: heard,
+      fresh,
+      last,
+      latest: rules.delivery === 'latest',
+      joining,
+      start: null,
+      floor: null,
+    }
+    if (joining) this.#joining++
+    this.#subscriptions.set(channel, subscription)
+    heard.subscriptions.add(subscription)
+  }
+
+  remove(channel: string): boolean {
+    const subscription = this.#subscriptions.get(channel)
+    if (subscription === undefined) return false
+    if (subscription.joining) this.#joining--
+    this.#subscriptions.delete(channel)
+    subscription.channel.subscriptions.delete(subscription)
+    this.feed.release(subscription.channel)
+    return true
+  }
+
+  has(channel: string): boolean {
+    return this.#subscriptions.has(channel)
+  }
+
+  /** A publication from the link. Called for each delivery: keep it short. */
+  deliver(subscription: Subscription, id: Id, item: OutItem): void {
+    if (!this.#live || subscription.joining) return
+    if (subscription.floor !== null) {
+      if (compareIds(id, subscription.floor) <= 0) return
+      subscription.floor = null
+    }
+    this.#owner.publication(item, subscription.latest)
+  }
+
+  /** Everything up to the cursor went out to the wire. */
+  flushed(): void {
+    this.#printed = this.#present()
+  }
+
+  /** The link is gone: go back to reading, from where the link's order brought this lane. */
+  interrupt(): void {
+    this.#position = this.#present()
+    this.#live = false
+    this.#turn++
+  }
+
+  /** What was waiting to be printed was dropped, gaps too: read it again from what went out. */
+  rewind(): void {
+    this.#position = this.#printed
+    this.#live = false
+    this.#turn++
+    this.#gaps.clear()
+  }
+
+  close(): void {
+    for (const channel of [...this.#subscriptions.keys()]) this.remove(channel)
+    this.feed.lanes.delete(this)
+    this.#turn++
+  }
+
+  /** Goes on with whatever is to be done: catching up, channels that join. */
+  wake(): void {
+    if (!this.#running) void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    const owner = this.#owner
+    while (!owner.ended && owner.writable && this.feed.up && !this.caughtUp) {
+      const generation = this.feed.generation
+      const turn = this.#turn
+      const isVoid = () => generation !== this.feed.generation || turn !== this.#turn || owner.ended
+      if (this.#fromRing()) continue
+      const joining = [...this.#subscriptions.values()].filter((subscription) => subscription.joining)
+      const reading = this.#live ? [] : [...this.#subscriptions.values()].filter((subscription) => !subscription.joining)
+      try {
+        // The link must carry a channel before its log is read: what comes between is in the ring then.
+        for (const { channel } of [...joining, ...reading]) if (!channel.confirmed) await this.feed.confirm(channel)
+        if (isVoid()) continue
+        const read = await this.feed.reader.read([
+          ...joining.map(({ channel, last }): Want => ({ channel: channel.name, life: lifeOfLast(channel.rules.history), position: null, last })),
+          ...reading.map(({ channel }): Want => ({ channel: channel.name, life: lifeOfLast(channel.rules.history), position: this.#position, last: 0 })),
+        ])
+        // A read that spans a link loss says nothing about the link that is there now.
+        if (isVoid() || !this.feed.agree(read.lineage.epoch)) continue
+        if (!this.#live && reading.length > 0) this.#page(reading.filter((subscription) => this.#holds(subscription)), read)
+        for (const subscription of joining) if (this.#holds(subscription)) this.#join(subscription, read)
+        owner.pageDone()
+      } catch {
+        if (isVoid()) continue
+        await new Promise<void>((resolve) => owner.clock.setTimeout(resolve, RETRY))
+      }
+    }
+    this.#running = false
+    if (this.caughtUp && !owner.ended) owner.caughtUp()
+  }
+
+  #holds(subscription: Subscription): boolean {
+    return this.#subscriptions.get(subscription.channel.name) === subscription
+  }
+
+  /** Goes on without the broker where the rings reach; false: the log must be read. */
+  #fromRing(): boolean {
+    const { feed } = this
+    if (feed.epoch === null) return false
+    if (!this.#live) {
+      if (this.#subscriptions.size > this.#joining) {
+        // A position beyond the link's may come from a faster node, or be forged: the log knows.
+        if (this.#position?.epoch !== feed.epoch || feed.position === null || compareIds(this.#position.id, feed.position) > 0) return false
+        return this.#goLive()
+      }
+    }
+    let moved = false
+    for (const subscription of this.#subscriptions.values()) {
+      const { ring } = subscription.channel
+      if (!subscription.joining || !subscription.fresh || ring.newest === null || ring.length < subscription.last) continue
+      const start = this.#startAt(ring.newest)
+      this.#establish(subscription, feed.epoch, start, subscription.last > 0 ? ring.tail(subscription.last) : null)
+      moved = true
+    }
+    if (moved) this.#owner.pageDone()
+    return moved
+  }
+
+  /** Prints one page of the log and goes live if it was the last. */
+  #page(reading: readonly Subscription[], read: SharedRead): void {
+    const position = this.#position as Position
+    const channels = reading.map(({ channel: { name }, start }) => {
+      const gap = this.#gaps.get(name)
+      return { channel: name, start: start === null || gap === undefined ? (start ?? gap ?? null) : laterId(start, gap) }
+    })
+    const page = planPage(position, channels, read, PAGE)
+    for (const item of page.items) this.#print(item)
+    this.#position = page.position
+    if (!page.complete) return
+    for (const { channel } of reading) {
+      const { entries, last } = read.after(channel.name)
+      const newer = entries.filter((entry) => compareIds(entry.id, position.id) > 0)
+      const whole = page.position.epoch === position.epoch && compareIds(newer[0]?.prev ?? last, position.id) <= 0
+      if (whole) channel.ring.seed(position.id, newer, read.head)
+      else channel.ring.seed(read.head, [], read.head)
+    }
+    this.#goLive()
+  }
+
+  #print(item: PageItem): void {
+    if (item.kind === 'entry') {
+      const subscription = this.#subscriptions.get(item.channel) as Subscription
+      this.#owner.pagePublication(messageItem(item.channel, item.entry), subscription.latest)
+    } else {
+      if (item.until !== undefined) this.#gaps.set(item.channel, item.until)
+      this.#owner.gap(item.channel, item.reason, item.epoch)
+    }
+  }
+
+  /** Prints what the rings hold beyond the position and follows the link from there; false: some ring does not reach. All in one turn. */
+  #goLive(): boolean {
+    const established = [...this.#subscriptions.values()].filter((subscription) => !subscription.joining)
+    const position = this.#position as Position
+    const from = (subscription: Subscription) => (subscription.start === null ? position.id : laterId(position.id, subscription.start))
+    if (!established.every((subscription) => subscription.channel.ring.covers(from(subscription)))) return false
+    const late = established.flatMap((subscription) =>
+      subscription.channel.ring.after(from(subscription)).map((entry) => ({ subscription, entry })),
+    )
+    late.sort((a, b) => compareIds(a.entry.id, b.entry.id))
+    for (const { subscription, entry } of late) this.#owner.pagePublication(messageItem(subscription.channel.name, entry), subscription.latest)
+    for (const subscription of established) subscription.floor = from(subscription)
+    this.#live = true
+    this.#gaps.clear()
+    return true
+  }
+
+  /** A new channel starts at its own head or at the stream's position, whichever is later: the cursor already speaks for all up to there. */
+  #startAt(head: Id): Id {
+    const present = this.#present()
+    const start = this.feed.position === null ? head : laterId(head, this.feed.position)
+    return present === null ? start : laterId(start, present.id)
+  }
+
+  #join(subscription: Subscription, read: SharedRead): void {
+    const { ring, name } = subscription.channel
+    const { entries } = read.tail(name)
+    ring.seed(read.head, [], read.head)
+    const start = this.#startAt(read.head)
+    // Between the read and the stream's position the ring must know everything, for the history and for the chain; else once more.
+    if (!ring.covers(read.head)) return
+    if (!subscription.fresh) {
+      // It should have continued from a cursor that is none of ours, or has no place in this partition.
+      this.#owner.gap(name, 'cursor', `${read.lineage.epoch}~${read.head}`)
+      return this.#settle(subscription, read.lineage.epoch, start)
+    }
+    const between = ring.after(read.head).filter((entry) => compareIds(entry.id, start) <= 0)
+    const { last } = subscription
+    this.#establish(subscription, read.lineage.epoch, start, last > 0 ? [...entries, ...between].slice(-last) : null)
+  }
+
+  #establish(subscription: Subscription, epoch: Id, start: Id, history: readonly Entry[] | null): void {
+    this.#settle(subscription, epoch, start)
+    this.#owner.subscribed({ channel: subscription.channel.name, id: start, epoch }, history)
+  }
+
+  #settle(subscription: Subscription, epoch: Id, start: Id): void {
+    subscription.joining = false
+    this.#joining--
+    subscription.start = start
+    subscription.floor = start
+    if (this.#position === null) {
+      this.#position = { epoch, id: start }
+      this.#printed = this.#position
+      this.#live = true
+    }
+  }
+}

@@ -1,0 +1,50 @@
+/** What one stream has yet to print: references to shared items, bounded in bytes; filled by its lanes, emptied once a turn. */
+import type { OutItem } from '../ports/connection'
+
+export class Outbox {
+  #items: (OutItem | null)[] = []
+  #bytes = 0
+  /** Where the waiting publication of a `latest` channel stands. */
+  readonly #latest = new Map<string, number>()
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get empty(): boolean {
+    return this.#items.length === 0
+  }
+
+  push(item: OutItem): void {
+    this.#items.push(item)
+    this.#bytes += item.json.length
+  }
+
+  /** Keeps only the newest of its channel, at the tail: in the place of the older one, ids would go backwards. */
+  pushLatest(item: OutItem): void {
+    const channel = item.channel as string
+    const before = this.#latest.get(channel)
+    if (before !== undefined) {
+      this.#bytes -= (this.#items[before] as OutItem).json.length
+      this.#items[before] = null
+    }
+    this.#latest.set(channel, this.#items.length)
+    this.push(item)
+  }
+
+  /** All items in order; the outbox is empty then. */
+  take(): OutItem[] {
+    const items = this.#latest.size === 0 ? (this.#items as OutItem[]) : this.#items.filter((item) => item !== null)
+    this.#items = []
+    this.#bytes = 0
+    this.#latest.clear()
+    return items
+  }
+
+  /** Drops publications and live messages; answers and other control events stay. Returns how many went. */
+  drop(): number {
+    const items = this.take()
+    for (const item of items) if (item.kind === 'control') this.push(item)
+    return items.length - this.#items.length
+  }
+}

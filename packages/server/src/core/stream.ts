@@ -1,0 +1,279 @@
+/** One live connection's stream: its lanes fill the outbox, one flush per turn empties it onto the wire; made by the hub. */
+import { type Clock, type HelloEvent, type Id, parseCursor, printCursor, PROTOCOL_VERSION, RealtimeError, type ServerEvent, type SubscribedEvent } from '@rt/protocol'
+import type { Entry } from '../ports/broker'
+import type { OutItem, Wire } from '../ports/connection'
+import type { Stream, StreamRequest, SubscriptionRequest } from '../ports/hub'
+import { controlItem, gapItem, subscribedItem } from './events'
+import type { Feed, HeardChannel } from './feed'
+import { Lane, type LaneOwner } from './lane'
+import type { LiveSubscriber } from './live'
+import { Outbox } from './outbox'
+
+/** Heartbeats after which a wire that takes nothing is given up. */
+const STALLED = 3
+
+/** What a stream needs of its hub. */
+export interface StreamHost {
+  readonly clock: Clock
+  readonly node: string
+  readonly partitions: number
+  readonly heartbeat: number
+  readonly life: number
+  /** Bytes (characters) that may wait for one stream. */
+  readonly outboxBytes: number
+  feedOf(channel: string): Feed
+  /** Calls `flush` at the end of this turn. */
+  dirty(stream: StreamConnection): void
+  /** Whether clients were told that this partition is away. */
+  degraded(feed: Feed): boolean
+  gone(stream: StreamConnection): void
+  /** Counts what was dropped for a slow reader. */
+  dropped(count: number): void
+}
+
+export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
+  readonly #host: StreamHost
+  readonly #wire: Wire
+  readonly #outbox = new Outbox()
+  readonly #lanes = new Map<number, Lane>()
+  readonly #live = new Map<string, HeardChannel>()
+  readonly #endsAt: number
+  #writable = true
+  #closed = false
+  #started = false
+  /** The wire is to be told, behind the next flush, that everything was printed. */
+  #tellCaughtUp = false
+  #lastCursor: string | null = null
+  #stalled = 0
+
+  constructor(host: StreamHost, request: StreamRequest, wire: Wire) {
+    this.#host = host
+    this.#wire = wire
+    const life = Math.round(host.life * (0.8 + 0.4 * Math.random()))
+    this.#endsAt = host.clock.monotonic() + life * 1.2
+    const positions = request.cursor === null ? null : parseCursor(request.cursor, host.partitions)
+    for (const subscription of request.subscriptions) {
+      if (subscription.rules.delivery === 'live') continue
+      const feed = host.feedOf(subscription.channel)
+      this.#lane(feed, positions?.get(feed.partition) ?? null).add(subscription)
+    }
+    const hello: HelloEvent = { type: 'hello', version: PROTOCOL_VERSION, node: host.node, heartbeat: host.heartbeat, life }
+    for (const event of [hello, ...request.first]) this.#outbox.push(controlItem(event))
+    for (const { channel, rules } of request.subscriptions) if (rules.delivery === 'live') this.#joinLive(channel, rules)
+    for (const lane of this.#lanes.values()) {
+      if (host.degraded(lane.feed)) {
+        this.#outbox.push(controlItem({ type: 'status', broker: 'degraded' }))
+        break
+      }
+    }
+    // The cursor stands behind hello, before any publication: a cut in the first flush loses nothing.
+    this.flush()
+  }
+
+  /** Begins to read; called in the turn after the constructor, when the transport holds the connection. */
+  start(): void {
+    if (this.#closed) return
+    this.#started = true
+    for (const lane of this.#lanes.values()) lane.wake()
+    // A second frame proves to the client that nobody on the way holds frames back.
+    if (this.#outbox.empty) this.#outbox.push(controlItem({ type: 'beat' }))
+    this.flush()
+    this.caughtUp()
+  }
+
+  get clock(): Clock {
+    return this.#host.clock
+  }
+
+  get writable(): boolean {
+    return this.#writable
+  }
+
+  get ended(): boolean {
+    return this.#closed
+  }
+
+  /** Whether it has channels in this partition. */
+  uses(feed: Feed): boolean {
+    return this.#lanes.has(feed.partition)
+  }
+
+  // ── From the gateway ───────────────────────────────────────────────────────────────────────────────────────────
+
+  subscribe(request: SubscriptionRequest): void {
+    if (this.#closed) return
+    const { channel, rules } = request
+    const feed = this.#host.feedOf(channel)
+    if (this.#live.has(channel) || this.#lanes.get(feed.partition)?.has(channel) === true) this.#leave(channel)
+    if (rules.delivery === 'live') return this.#joinLive(channel, rules)
+    const lane = this.#lane(feed, null)
+    lane.add(request)
+    if (this.#started) lane.wake()
+  }
+
+  unsubscribe(channel: string, error?: RealtimeError): void {
+    if (this.#closed) return
+    this.#leave(channel)
+    this.send({ type: 'unsubscribed', channel, ...(error !== undefined && { error: error.toJSON() }) })
+  }
+
+  send(event: ServerEvent): void {
+    if (!this.#closed) this.#control(controlItem(event))
+  }
+
+  drained(): void {
+    if (this.#closed || this.#writable) return
+    this.#writable = true
+    this.#stalled = 0
+    this.flush()
+    this.#wakeLanes()
+  }
+
+  end(error: RealtimeError | null): void {
+    if (this.#closed) return
+    this.flush()
+    this.closed()
+    this.#wire.close(error)
+  }
+
+  closed(): void {
+    if (this.#closed) return
+    this.#closed = true
+    for (const channel of [...this.#live.keys()]) this.#leave(channel)
+    for (const lane of this.#lanes.values()) lane.close()
+    this.#host.gone(this)
+  }
+
+  // ── From the lanes and the hub ─────────────────────────────────────────────────────────────────────────────────
+
+  publication(item: OutItem, latest: boolean): void {
+    this.pagePublication(item, latest)
+    if (this.#outbox.bytes <= this.#host.outboxBytes) return
+    if (this.#writable) this.flush()
+    else this.#overflow()
+  }
+
+  pagePublication(item: OutItem, latest: boolean): void {
+    if (latest) this.#outbox.pushLatest(item)
+    else this.#outbox.push(item)
+    this.#host.dirty(this)
+  }
+
+  gap(channel: string, reason: 'history' | 'epoch' | 'cursor', epoch: Id | undefined): void {
+    const item = gapItem(channel, reason, epoch)
+    // Read again, a gap shows again; one that stands for a foreign cursor would not.
+    this.#outbox.push(reason === 'cursor' ? item : { ...item, kind: 'publication', channel })
+    this.#host.dirty(this)
+  }
+
+  subscribed(event: Omit<SubscribedEvent, 'type' | 'history' | 'cursor'>, history: readonly Entry[] | null): void {
+    const cursor = this.#cursor()
+    this.#control(subscribedItem({ ...event, ...(cursor !== null && { cursor }) }, history))
+  }
+
+  live(item: OutItem): void {
+    if (this.#outbox.bytes > this.#host.outboxBytes) return this.#host.dropped(1)
+    this.#outbox.push(item)
+    this.#host.dirty(this)
+  }
+
+  pageDone(): void {
+    this.flush()
+  }
+
+  caughtUp(): void {
+    if (this.#closed || !this.#started) return
+    for (const lane of this.#lanes.values()) if (!lane.caughtUp) return
+    this.#tellCaughtUp = true
+    this.flush()
+  }
+
+  status(broker: 'ok' | 'degraded'): void {
+    this.send({ type: 'status', broker })
+  }
+
+  /** One heartbeat. */
+  beat(): void {
+    if (this.#closed) return
+    if (this.#host.clock.monotonic() > this.#endsAt) return this.end(new RealtimeError('draining', 'This connection reached its planned end.', { retryAfter: 0 }))
+    if (!this.#writable) {
+      if (++this.#stalled >= STALLED) this.end(new RealtimeError('timeout', 'The client took nothing for three heartbeats.'))
+      return
+    }
+    this.#outbox.push(controlItem({ type: 'beat' }))
+    this.flush()
+  }
+
+  /** Everything that waits goes out in one write, and the cursor with it. */
+  flush(): void {
+    if (this.#closed || !this.#writable) return
+    const cursor = this.#cursor()
+    const moved = cursor !== null && cursor !== this.#lastCursor
+    if (!this.#outbox.empty || (moved && this.#tellCaughtUp)) {
+      const items = this.#outbox.take()
+      this.#lastCursor = cursor ?? this.#lastCursor
+      for (const lane of this.#lanes.values()) lane.flushed()
+      this.#writable = this.#wire.write(items, moved ? cursor : null)
+    }
+    if (this.#tellCaughtUp && !this.#closed) {
+      this.#tellCaughtUp = false
+      this.#wire.caughtUp?.()
+    }
+  }
+
+  // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #lane(feed: Feed, position: ConstructorParameters<typeof Lane>[2]): Lane {
+    let lane = this.#lanes.get(feed.partition)
+    if (lane === undefined) {
+      lane = new Lane(this, feed, position)
+      this.#lanes.set(feed.partition, lane)
+    }
+    return lane
+  }
+
+  #cursor(): string | null {
+    const parts: string[] = []
+    for (const lane of this.#lanes.values()) {
+      const part = lane.cursor()
+      if (part !== null) parts.push(part)
+    }
+    return parts.length === 0 ? null : printCursor(this.#host.partitions, parts)
+  }
+
+  #control(item: OutItem): void {
+    this.#outbox.push(item)
+    this.#host.dirty(this)
+  }
+
+  #joinLive(channel: string, rules: SubscriptionRequest['rules']): void {
+    const heard = this.#host.feedOf(channel).hear(channel, rules)
+    heard.live.add(this)
+    this.#live.set(channel, heard)
+    // No promise to keep: it is live on this node at once, broker or not.
+    this.#control(subscribedItem({ channel }, null))
+  }
+
+  #leave(channel: string): void {
+    const heard = this.#live.get(channel)
+    if (heard !== undefined) {
+      this.#live.delete(channel)
+      heard.live.delete(this)
+      this.#host.feedOf(channel).release(heard)
+      return
+    }
+    this.#lanes.get(this.#host.feedOf(channel).partition)?.remove(channel)
+  }
+
+  /** A slow reader: it re-enters the log as a whole, all partitions and channels, and nothing that waited is printed. */
+  #overflow(): void {
+    this.#host.dropped(this.#outbox.drop())
+    for (const lane of this.#lanes.values()) lane.rewind()
+  }
+
+  #wakeLanes(): void {
+    if (!this.#writable || !this.#started) return
+    for (const lane of this.#lanes.values()) lane.wake()
+  }
+
+}
