@@ -1,0 +1,36 @@
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { redis } from '../../redis'
+import { brokerContract } from '../../testing/broker-contract'
+import { RedisServer } from '../../testing/redis-server'
+
+let server: RedisServer
+let stores = 0
+
+beforeAll(async () => {
+  server = await RedisServer.start()
+})
+afterAll(() => server.close())
+
+for (const partitions of [1, 4]) {
+  brokerContract({ describe, test }, `Redis with ${partitions} partition(s)`, {
+    async create() {
+      await server.erase()
+      const prefix = `t${stores++}`
+      const node = () => redis(server.url, { prefix, partitions })
+      return { brokers: [node(), node()], close: async () => {} }
+    },
+    async cut() {
+      await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    },
+    save: () => server.save(),
+    async rollback() {
+      await server.kill()
+      await server.start()
+    },
+    async wipe() {
+      await server.kill()
+      await server.erase()
+      await server.start()
+    },
+  })
+}

@@ -1,0 +1,225 @@
+/** The broker on Redis: a log of streams stamped by one clock, announced over pub/sub; made by the door `@rt/server/redis`. */
+import { randomBytes } from 'node:crypto'
+import { type Id, isId, laterId } from '@rt/protocol'
+import type { Redis } from 'ioredis'
+import {
+  type Broker,
+  type BrokerListener,
+  type Entry,
+  lifeOfLast,
+  type PastEpoch,
+  type Published,
+  type PublishRequest,
+  type ReadAnswer,
+  type ReadRequest,
+  type ReadResult,
+} from '../../ports/broker'
+import { parseEnvelope, printLive } from './envelope'
+import { createKeys, type Keys, type PartitionKeys } from './keys'
+import { Links } from './links'
+import { publishScript, readScript, type Script } from './scripts/scripts'
+
+/** Options of the Redis broker; see {@link redis}. */
+export interface RedisBrokerOptions {
+  /** Stands before every key and pub/sub channel, as `{<prefix>:…}`. Default `rt`. */
+  readonly prefix?: string
+  /** Parts of the log with a clock of their own, 1 to 1024, the same on every node. Default 1. */
+  readonly partitions?: number
+  /** Milliseconds after which a command without an answer counts as `unknown` and its connection as lost. Default 3000. */
+  readonly timeout?: number
+  /** Milliseconds without any message after which the node checks that it still hears itself over pub/sub. Default 30000. */
+  readonly silence?: number
+}
+
+/** How the node stands with its Redis. */
+export interface RedisHealth {
+  /** Both connections are there and lead to the same Redis. */
+  readonly up: boolean
+  /** How often the listening connection was open but delivered nothing. */
+  readonly deaf: number
+  /** Messages on our pub/sub channels that were no envelopes, and stream entries that were not ours. */
+  readonly malformed: number
+  /** What last went wrong with a connection; null when nothing has since the last success. */
+  readonly problem: Error | null
+}
+
+/** Most entries of one channel in one answer, and most bytes of all entries. */
+const PAGE = 500
+const PAGE_BYTES = 1024 * 1024
+/** Bytes of live messages that may wait for Redis; beyond it they are dropped. */
+const LIVE_BYTES = 4 * 1024 * 1024
+/** Milliseconds that a probe may take to come back. */
+const PATIENCE = 5000
+
+export class RedisBroker implements Broker {
+  readonly partitions: number
+  readonly #node = randomBytes(9).toString('base64url')
+  readonly #keys: Keys
+  readonly #links: Links
+  /** By partition: the newest id that this node ever saw; no clock may fall behind it. */
+  readonly #floors: Id[]
+  /** By partition: the connection over which this node last began an epoch. */
+  readonly #began = new Map<number, number>()
+  #listener: BrokerListener | null = null
+  #malformed = 0
+  #liveBytes = 0
+
+  constructor(connect: () => Redis, options: RedisBrokerOptions = {}) {
+    const { prefix = 'rt', partitions = 1, timeout = 3000, silence = 30_000 } = options
+    this.#keys = createKeys(prefix, partitions)
+    this.partitions = partitions
+    this.#floors = new Array<Id>(partitions).fill('0-0')
+    this.#links = new Links(
+      {
+        connect,
+        timeout,
+        silence,
+        patience: Math.min(PATIENCE, silence),
+        probe: this.#partition(0).probe(this.#node),
+        scripts: [publishScript, readScript],
+      },
+      {
+        message: (name, payload) => this.#receive(name, payload),
+        up: () => this.#each((partition) => this.#listener?.up(partition)),
+        down: () => this.#each((partition) => this.#listener?.down(partition)),
+      },
+    )
+  }
+
+  get health(): RedisHealth {
+    const { up, deaf, problem } = this.#links
+    return { up, deaf, malformed: this.#malformed, problem }
+  }
+
+  partition(channel: string): number {
+    return this.#keys.partition(channel)
+  }
+
+  start(listener: BrokerListener): void {
+    if (this.#listener !== null) throw new TypeError('This broker was started before.')
+    this.#listener = listener
+    this.#links.start()
+  }
+
+  async publish(request: PublishRequest): Promise<Published> {
+    const { channel, messageId, body, history, dedupe } = request
+    const partition = this.partition(channel)
+    const keys = this.#partition(partition)
+    const reply = await this.#run(
+      partition,
+      publishScript,
+      [keys.clock, keys.log(channel), keys.last(channel), keys.dedupe(channel, messageId)],
+      [body, history.size, history.ttl, lifeOfLast(history), dedupe, keys.announce(channel)],
+    )
+    const [id, duplicate, started] = reply as [Id, number, number]
+    this.#saw(partition, id)
+    if (started === 1) this.#epochBegan(partition)
+    return { id, duplicate: duplicate === 1 }
+  }
+
+  publishLive(channel: string, body: string): void {
+    const payload = printLive(this.#node, body)
+    if (this.#liveBytes + payload.length > LIVE_BYTES) return
+    const name = this.#partition(this.partition(channel)).announce(channel)
+    const sent = this.#links.send(name, payload, () => {
+      this.#liveBytes -= payload.length
+    })
+    if (sent) this.#liveBytes += payload.length
+  }
+
+  subscribe(partition: number, channels: readonly string[]): Promise<void> {
+    return this.#links.subscribe(channels.map(this.#partition(partition).announce))
+  }
+
+  unsubscribe(partition: number, channels: readonly string[]): void {
+    this.#links.unsubscribe(channels.map(this.#partition(partition).announce))
+  }
+
+  async read(partition: number, expected: Id | null, requests: readonly ReadRequest[]): Promise<ReadResult> {
+    const keys = this.#partition(partition)
+    const reply = await this.#run(
+      partition,
+      readScript,
+      [keys.clock, ...requests.flatMap(({ channel }) => [keys.log(channel), keys.last(channel)])],
+      [expected ?? '', PAGE, PAGE_BYTES, ...requests.flatMap(({ after, last, life }) => [after ?? '', last, life])],
+    )
+    const [epoch, past, head, started, ...answers] = reply as [Id, string, Id, number, ...RawAnswer[]]
+    this.#saw(partition, head)
+    if (started === 1) this.#epochBegan(partition)
+    return {
+      epoch,
+      past: pastEpochs(past),
+      head,
+      answers: expected === epoch ? answers.map((answer) => this.#answer(answer)) : null,
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#links.close()
+  }
+
+  #run(partition: number, script: Script, keys: readonly string[], args: readonly (string | number)[]) {
+    return this.#links.run(script, keys, (identity) => [
+      identity,
+      Math.floor(Math.random() * 0x100000),
+      this.#floors[partition] as Id,
+      ...args,
+    ])
+  }
+
+  #receive(name: string, payload: string): void {
+    const target = this.#keys.parse(name)
+    const envelope = parseEnvelope(payload)
+    if (target === null || envelope === null) {
+      this.#malformed++
+      return
+    }
+    const { partition, channel } = target
+    if (envelope.kind === 'live') {
+      if (envelope.node !== this.#node) this.#listener?.live(channel, envelope.body)
+      return
+    }
+    const { id, prev, epoch, body } = envelope
+    this.#saw(partition, id)
+    this.#listener?.publication({ partition, channel, id, prev, epoch, body })
+  }
+
+  #answer([last, more, raw]: RawAnswer): ReadAnswer {
+    const entries: Entry[] = []
+    for (const [id, fields] of raw) {
+      const [p, prev, b, body] = fields
+      if (p === 'p' && b === 'b' && isId(prev) && body !== undefined) entries.push({ id, prev, body })
+      else this.#malformed++
+    }
+    return { entries, more: more === 1, last }
+  }
+
+  #saw(partition: number, id: Id): void {
+    this.#floors[partition] = laterId(this.#floors[partition] as Id, id)
+  }
+
+  // The second epoch over one connection means that another node calls this Redis by another name: one of us is wrong.
+  #epochBegan(partition: number): void {
+    const { generation } = this.#links
+    if (this.#began.get(partition) === generation) this.#links.doubt()
+    this.#began.set(partition, generation)
+  }
+
+  #partition(partition: number): PartitionKeys {
+    return this.#keys.partitions[partition] as PartitionKeys
+  }
+
+  #each(run: (partition: number) => void): void {
+    for (let partition = 0; partition < this.partitions; partition++) run(partition)
+  }
+}
+
+/** `{ last, more, XRANGE reply }` */
+type RawAnswer = readonly [last: Id, more: number, entries: readonly (readonly [id: Id, fields: readonly string[]])[]]
+
+function pastEpochs(text: string): PastEpoch[] {
+  const words = text === '' ? [] : text.split(' ')
+  const past: PastEpoch[] = []
+  for (let i = 0; i + 1 < words.length; i += 2) past.push({ epoch: words[i] as Id, end: words[i + 1] as Id })
+  return past
+}
