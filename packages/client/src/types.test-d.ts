@@ -9,18 +9,18 @@ type Realtime = Declares<{
   'chat:{room}': {
     input: { text: string; at?: Date }
     output: { text: string; at: string }
-    delivery: 'all'
+    live: false
     publishable: true
   }
-  'chat:lobby': { input: { shout: string }; output: { shout: string }; delivery: 'all'; publishable: true }
-  'user:{id}': { input: { n: 1 }; output: { n: 1 }; delivery: 'all'; publishable: true }
+  'chat:lobby': { input: { shout: string }; output: { shout: string }; live: false; publishable: true }
+  'user:{id}': { input: { n: 1 }; output: { n: 1 }; live: false; publishable: true }
   'user:{id}:notifications': {
     input: { title: string }
     output: { title: string }
-    delivery: 'all'
+    live: false
     publishable: false
   }
-  'cursors:{doc}': { input: { x: number }; output: { x: number }; delivery: 'live'; publishable: true }
+  'cursors:{doc}': { input: { x: number }; output: { x: number }; live: true; publishable: true }
 }>
 declare const client: TypedClient<Realtime>
 declare const id: string

@@ -3,7 +3,7 @@ import type { ChannelNames, ContractOf, Declares, GapEvent, Id, PatternOf, Realt
 
 /** What `createClient` knows when no `typeof rt` is given: every name, data unknown. */
 export type Undeclared = Declares<{
-  [name: string]: { input: unknown; output: unknown; delivery: 'all'; publishable: true }
+  [name: string]: { input: unknown; output: unknown; live: false; publishable: true }
 }>
 
 /** The channel names that the server declares: `` `chat:${string}` | 'news' ``. */
@@ -19,7 +19,7 @@ export type PublishOf<R extends Declares, C extends ChannelName<R>> = ContractFo
   ? ContractFor<R, C>['input']
   : never
 
-type IsLive<R extends Declares, C extends ChannelName<R>> = ContractFor<R, C>['delivery'] extends 'live' ? true : false
+type IsLive<R extends Declares, C extends ChannelName<R>> = ContractFor<R, C>['live'] extends true ? true : false
 
 /** One publication as callbacks get it. */
 export interface Message<Data = unknown, Live extends boolean = false> {

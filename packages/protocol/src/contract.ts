@@ -6,7 +6,8 @@ export interface ChannelContract {
   readonly input: unknown
   /** What subscribers get: the schema's output as JSON carries it. */
   readonly output: unknown
-  readonly delivery: 'all' | 'latest' | 'live'
+  /** `live` channels keep nothing: no history, no ids. */
+  readonly live: boolean
   /** Whether clients may ever publish: the channel has a `publish` rule. */
   readonly publishable: boolean
 }

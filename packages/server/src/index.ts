@@ -1,1 +1,20 @@
-export {}
+/** The door `@rt/server`. */
+export { type ErrorBody, type ErrorCode, isRealtimeError, type Issue, RealtimeError } from '@rt/protocol'
+export { memory } from './backends/memory/broker'
+export {
+  type Channel,
+  channel,
+  type ChannelOptions,
+  type Delivery,
+  type HistoryOptions,
+  type ParamsOf,
+  type Rule,
+  type RuleContext,
+} from './channel'
+export type { Duration } from './core/duration'
+export type { FetchHandler } from './hosts/fetch'
+export type { NodeHandler, NodeServer } from './hosts/node'
+export type { RealtimeOptions } from './options'
+export type { Broker } from './ports/broker'
+export type { Identity } from './ports/connection'
+export { createRealtime, type Realtime, type ServerPublishOptions, type StoredMessage } from './realtime'

@@ -1,0 +1,99 @@
+/** What each command of a client does, as a table; the gateway runs it for frames of a connection and for POSTs. */
+import { type Command, type HistoryItem, type Json, limits, RealtimeError, type ServerEvent, toRealtimeError } from '@rt/protocol'
+import type { Identity } from '../ports/connection'
+import type { Hub, Stream } from '../ports/hub'
+import type { Authorize } from './authorize'
+import type { Contract } from './contract'
+import type { Publishing } from './publishing'
+import type { Sequence } from './sequence'
+
+/** Who sent a command, and where its effects go. */
+export interface Caller {
+  readonly identity: Identity | null
+  /** Keeps the caller's commands for one channel in order. */
+  readonly sequence: Sequence
+  /** The stream that `subscribe` and `unsubscribe` are about, and the channels on it; null for a POST. */
+  readonly stream: { readonly handle: Stream; readonly channels: Set<string> } | null
+}
+
+/** Runs one command; what it resolves with is to be sent to the caller. Never rejects. */
+export type RunCommand = (command: Command, caller: Caller) => Promise<ServerEvent | null>
+
+export interface CommandsOptions {
+  readonly contract: Contract
+  readonly authorize: Authorize
+  readonly publishing: Publishing
+  readonly hub: Hub
+}
+
+type Table = { [T in Command['type']]: (command: Extract<Command, { type: T }>, caller: Caller) => Promise<ServerEvent | null> }
+
+export function createCommands({ contract, authorize, publishing, hub }: CommandsOptions): RunCommand {
+  const table: Table = {
+    async publish({ ref, channel, data, messageId }, { identity, sequence }) {
+      // Only what comes before the broker is waited for in line: the broker keeps the order of calls, and the next need not wait for its answer.
+      const sent = await sequence(channel, async () => {
+        const store = await publishing.prepare({ channel, data, messageId, publisher: { client: identity } })
+        return { stored: store() }
+      })
+      const { id, duplicate } = await sent.stored
+      return { type: 'result', ref, value: { id, duplicate } }
+    },
+
+    async history({ ref, channel: name, last }, { identity }) {
+      const channel = contract.resolve(name)
+      await authorize(channel, 'subscribe', identity)
+      if (channel.rules.delivery === 'live') throw new RealtimeError('unsupported', `${channel.pattern} keeps no history.`)
+      const items = await hub.history(name, channel.rules, last)
+      return { type: 'result', ref, value: items.map((item) => JSON.parse(item) as HistoryItem & { [key: string]: Json }) }
+    },
+
+    async subscribe({ channel: name, last = 0 }, { identity, sequence, stream }) {
+      const { handle, channels } = demandStream(stream)
+      await sequence(name, async () => {
+        try {
+          const channel = contract.resolve(name)
+          await authorize(channel, 'subscribe', identity)
+          if (!channels.has(name) && channels.size >= limits.channels) {
+            throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
+          }
+          channels.add(name)
+          handle.subscribe({ channel: name, rules: channel.rules, fresh: true, last })
+        } catch (error) {
+          channels.delete(name)
+          handle.unsubscribe(name, toRealtimeError(error))
+        }
+      })
+      return null
+    },
+
+    async unsubscribe({ channel }, { sequence, stream }) {
+      const { handle, channels } = demandStream(stream)
+      await sequence(channel, async () => {
+        channels.delete(channel)
+        handle.unsubscribe(channel)
+      })
+      return null
+    },
+  }
+
+  return async (command, caller) => {
+    try {
+      // TypeScript does not see that the row belongs to the command.
+      const run = table[command.type] as (command: Command, caller: Caller) => Promise<ServerEvent | null>
+      return await run(command, caller)
+    } catch (error) {
+      return refusal('ref' in command ? command.ref : null, toRealtimeError(error))
+    }
+  }
+}
+
+/** The answer to a command that failed: to its `ref`, or to nothing in particular when it has none. */
+export function refusal(ref: number | null, error: RealtimeError): ServerEvent {
+  return ref === null ? { type: 'error', error: error.toJSON() } : { type: 'result', ref, error: error.toJSON() }
+}
+
+function demandStream(stream: Caller['stream']): NonNullable<Caller['stream']> {
+  if (stream === null) throw new RealtimeError('unsupported', 'Channels of this stream change by opening it anew.')
+  return stream
+}

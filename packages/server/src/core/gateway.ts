@@ -1,0 +1,194 @@
+/** The core's door for transports: who is there, what may they have, and from then on their commands; made by createRealtime. */
+import { type ChannelRequest, type Clock, decodeCommands, limits, RealtimeError, type ResultEvent, type ServerEvent, type Timer, toRealtimeError } from '@rt/protocol'
+import type { Connection, Identity, OpenRequest, Wire } from '../ports/connection'
+import type { Gateway } from '../ports/gateway'
+import type { Hub, Stream, SubscriptionRequest } from '../ports/hub'
+import type { Authorize } from './authorize'
+import { type RunCommand, refusal } from './commands'
+import type { Contract } from './contract'
+import type { AllowsOrigin } from './origins'
+import { createSequence } from './sequence'
+
+export interface GatewayOptions extends Pick<Gateway, 'heartbeat' | 'pollHold' | 'pollFloor' | 'path'> {
+  readonly authenticate: (request: Request) => Identity | null | Promise<Identity | null>
+  readonly allowsOrigin: AllowsOrigin
+  readonly contract: Contract
+  readonly authorize: Authorize
+  readonly runCommand: RunCommand
+  readonly hub: Hub
+  readonly clock: Clock
+  /** Told what the app's functions throw. */
+  readonly report: (error: unknown) => void
+}
+
+/** Characters of commands that one connection may have unanswered: twice what an honest client's outbox holds. */
+const PENDING = 2 * 2 ** 20
+
+/** Longest identity id. */
+const ID_LENGTH = 255
+
+/** Longest time that a platform's timer takes. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
+export function createGateway(options: GatewayOptions): Gateway & { drain(): void } {
+  const { contract, authorize, runCommand, hub, clock, report } = options
+  let draining = false
+
+  async function authenticate(request: Request): Promise<Identity | null> {
+    let identity: Identity | null
+    try {
+      identity = (await options.authenticate(request)) ?? null
+      if (identity !== null && !isIdentity(identity)) {
+        throw new TypeError(`authenticate must return null or { id, expiresAt? } with an id of 1 to ${ID_LENGTH} characters.`)
+      }
+    } catch (error) {
+      const known = toRealtimeError(error)
+      if (known !== error) report(error)
+      throw known
+    }
+    demandFresh(identity)
+    return identity
+  }
+
+  function demandFresh(identity: Identity | null): void {
+    if (identity?.expiresAt !== undefined && identity.expiresAt <= clock.now()) throw expired()
+  }
+
+  async function open(request: OpenRequest, wire: Wire): Promise<Connection> {
+    demandOpen()
+    const requests = new Map(request.channels.map((channel) => [channel.channel, channel]))
+    if (requests.size > limits.channels) throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
+    const asked = await Promise.all([...requests.values()].map((channel) => ask(channel, request)))
+    // Rules take their time: meanwhile the node may have begun to close, and the identity have expired.
+    demandOpen()
+    demandFresh(request.identity)
+
+    const subscriptions: SubscriptionRequest[] = []
+    const refused: { channel: string; error: RealtimeError }[] = []
+    for (const answer of asked) 'error' in answer ? refused.push(answer) : subscriptions.push(answer)
+    const [first] = refused
+    if (first !== undefined && subscriptions.length === 0 && request.transport !== 'websocket') throw first.error
+
+    const events = refused.map(({ channel, error }): ServerEvent => ({ type: 'unsubscribed', channel, error: error.toJSON() }))
+    const stream = hub.open({ subscriptions, cursor: request.cursor, first: events }, wire)
+    return connect(stream, new Set(subscriptions.map(({ channel }) => channel)), request.identity)
+  }
+
+  async function ask(
+    { channel: name, new: fresh, last = 0 }: ChannelRequest,
+    { identity, cursor }: OpenRequest,
+  ): Promise<SubscriptionRequest | { channel: string; error: RealtimeError }> {
+    try {
+      const channel = contract.resolve(name)
+      await authorize(channel, 'subscribe', identity)
+      return { channel: name, rules: channel.rules, fresh: fresh === true || cursor === null, last }
+    } catch (error) {
+      return { channel: name, error: toRealtimeError(error) }
+    }
+  }
+
+  function connect(stream: Stream, channels: Set<string>, identity: Identity | null): Connection {
+    const caller = { identity, sequence: createSequence(), stream: { handle: stream, channels } }
+    const stopExpiry = whenExpired(identity, () => stream.end(expired()))
+    let pending = 0
+    let open = true
+
+    async function receive(text: string): Promise<void> {
+      const tooMuch = pending + text.length > PENDING
+      pending += text.length
+      try {
+        await Promise.all(
+          decodeCommands(text).map(async (decoded) => {
+            const event = tooMuch && 'command' in decoded ? await flooded(decoded.command) : await answer(decoded)
+            if (event !== null) stream.send(event)
+          }),
+        )
+      } catch (error) {
+        stream.send(refusal(null, toRealtimeError(error)))
+      }
+      pending -= text.length
+    }
+
+    function answer(decoded: ReturnType<typeof decodeCommands>[number]): Promise<ServerEvent | null> | ServerEvent {
+      return 'error' in decoded ? refusal(decoded.ref, decoded.error) : runCommand(decoded.command, caller)
+    }
+
+    return {
+      id: crypto.randomUUID(),
+      drained: () => stream.drained(),
+      receive(text) {
+        if (open) void receive(text)
+      },
+      closed() {
+        open = false
+        stopExpiry()
+        stream.closed()
+      },
+    }
+  }
+
+  /** Calls `end` when the identity's time is over; returns the way to stop waiting. */
+  function whenExpired(identity: Identity | null, end: () => void): () => void {
+    const at = identity?.expiresAt
+    if (at === undefined) return () => {}
+    let timer: Timer = arm()
+    function arm(): Timer {
+      return clock.setTimeout(() => {
+        if (at !== undefined && clock.now() < at) timer = arm()
+        else end()
+      }, Math.min(Math.max((at as number) - clock.now(), 0), LONGEST_TIMER))
+    }
+    return () => clock.clearTimeout(timer)
+  }
+
+  async function execute(text: string, identity: Identity | null): Promise<ResultEvent[]> {
+    demandOpen()
+    // A command without a `ref` has no place in the answer, so the frame is turned away before any of it is done.
+    const commands = decodeCommands(text).map((decoded) => {
+      if ('error' in decoded) {
+        if (decoded.ref === null) throw decoded.error
+        return { ref: decoded.ref, error: decoded.error }
+      }
+      const { command } = decoded
+      if ('ref' in command) return command
+      throw new RealtimeError('invalid_request', `\`${command.type}\` is for WebSocket; elsewhere the stream is opened anew with other channels.`)
+    })
+    const caller = { identity, sequence: createSequence(), stream: null }
+    const events = commands.map((command) => ('error' in command ? refusal(command.ref, command.error) : runCommand(command, caller)))
+    return (await Promise.all(events)).filter((event) => event?.type === 'result')
+  }
+
+  function demandOpen(): void {
+    if (draining) throw new RealtimeError('draining', 'This node is closing.', { retryAfter: 0, outcome: 'failed' })
+  }
+
+  return {
+    authenticate,
+    open,
+    execute,
+    allowsOrigin: options.allowsOrigin,
+    heartbeat: options.heartbeat,
+    pollHold: options.pollHold,
+    pollFloor: options.pollFloor,
+    path: options.path,
+    /** Nothing new is begun from now on. */
+    drain() {
+      draining = true
+    },
+  }
+}
+
+function isIdentity(value: unknown): value is Identity {
+  if (typeof value !== 'object' || value === null || !('id' in value) || typeof value.id !== 'string') return false
+  if (value.id === '' || value.id.length > ID_LENGTH || /\p{Surrogate}/u.test(value.id)) return false
+  return !('expiresAt' in value) || value.expiresAt === undefined || typeof value.expiresAt === 'number'
+}
+
+function expired(): RealtimeError {
+  return new RealtimeError('token_expired', 'The identity of this connection has expired.')
+}
+
+async function flooded(command: { readonly type: string; readonly ref?: number }): Promise<ServerEvent> {
+  const error = new RealtimeError('rate_limited', 'Too many commands wait for an answer.', { retryAfter: 1000, outcome: 'failed' })
+  return refusal(command.ref ?? null, error)
+}

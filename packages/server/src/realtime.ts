@@ -1,0 +1,190 @@
+/** The composition root of the server: joins the app's declarations, the core, a broker and the hosts into one `rt`. Read it first. */
+import { type ChannelNames, type Contract, type Declares, type HistoryItem, type Id, limits, type PatternOf, RealtimeError, systemClock, timeOfId } from '@rt/protocol'
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { memory } from './backends/memory/broker'
+import type { Channels, ChannelOptions, ContractFrom } from './channel'
+import { createAuthorize } from './core/authorize'
+import { createCommands } from './core/commands'
+import { compileContract } from './core/contract'
+import { createGateway } from './core/gateway'
+import { createHub } from './core/hub'
+import { readOrigins } from './core/origins'
+import { createPublishing } from './core/publishing'
+import { createSequence } from './core/sequence'
+import { createFetchHandler, type FetchHandler } from './hosts/fetch'
+import { attach, createNodeHandler, type NodeHandler, type NodeServer } from './hosts/node'
+import { type RealtimeOptions, readSettings } from './options'
+import type { Identity } from './ports/connection'
+
+/** One publication of a channel's history. */
+export interface StoredMessage<Data = unknown> {
+  /** Its place in the channel's order. */
+  readonly id: Id
+  /** Milliseconds since 1970 by the broker's clock. */
+  readonly time: number
+  readonly messageId: string
+  /** Identity id of the publisher; null when the server published. */
+  readonly from: string | null
+  readonly data: Data
+}
+
+export interface ServerPublishOptions {
+  /** 1 to 64 letters, digits, `_` or `-`. The same one again within `dedupe` is stored once. Default: a random one. */
+  readonly messageId?: string
+  /** Identity id to publish in the name of. Default: none, the server itself. */
+  readonly from?: string
+}
+
+type For<C extends Contract, Name extends string> = C[PatternOf<C, Name>]
+
+/** The names of channels with a log. */
+type LoggedNames<C extends Contract> = ChannelNames<{ readonly [P in keyof C as C[P]['live'] extends true ? never : P]: C[P] }>
+
+/** A running node: what createRealtime returns. `typeof rt` is all that a client needs to know of it, as a type. */
+export interface Realtime<C extends Contract = Contract> extends Declares<C> {
+  /**
+   * Publishes as the app itself: the channel's `publish` rule is not asked, its schema is. Resolves when it is stored; on `live` channels (`id:
+   * null`) when it is sent. Publications to one channel are stored in the order of the calls.
+   * Rejects with `unknown_channel`, `invalid_message`, `payload_too_large`, `broker_unavailable`, `timeout`; `error.outcome` says whether it may
+   * have been stored all the same, and the same `messageId` makes it safe to try again.
+   *
+   * @example
+   * await rt.publish('user:7:notifications', { title: 'Hi' }) // { id: '1732450000000-1048576', duplicate: false }
+   */
+  publish<Name extends ChannelNames<C>>(
+    channel: Name,
+    data: For<C, Name>['input'],
+    options?: ServerPublishOptions,
+  ): Promise<{ readonly id: For<C, Name>['live'] extends true ? null : Id; readonly duplicate: boolean }>
+
+  /** The newest `last` (1 to 1000) publications of a channel, oldest first. Rejects with `unknown_channel`, `unsupported` (`live`), `broker_unavailable`. */
+  history<Name extends LoggedNames<C>>(
+    channel: Name,
+    options: { readonly last: number },
+  ): Promise<StoredMessage<For<C, Name>['output']>[]>
+
+  /**
+   * Serves `path` of a node:http(s) server, all transports, and leaves its other routes and upgrades alone. Returns its own undo.
+   *
+   * @example
+   * const server = createServer(app)
+   * rt.attach(server)
+   * server.listen(3000)
+   */
+  attach(server: NodeServer): () => void
+
+  /** SSE, polling and commands as `(req, res)` for node:http, Express, Fastify. WebSocket needs {@link attach} beside it. */
+  readonly handler: NodeHandler
+
+  /** SSE, polling and commands as a web-standard function, for Hono, Bun, Deno. Never rejects. */
+  readonly fetch: FetchHandler
+
+  /**
+   * SSE, polling and commands as route handlers of the Next.js App Router.
+   *
+   * @example
+   * export const { GET, POST, OPTIONS } = rt.handlers
+   */
+  readonly handlers: { readonly GET: FetchHandler; readonly POST: FetchHandler; readonly OPTIONS: FetchHandler }
+
+  /** Ends every stream (clients go to another node), takes no new ones, closes the broker. Idempotent. HTTP servers stay the app's own. */
+  close(): Promise<void>
+}
+
+/** Milliseconds for which a channel stays subscribed after its last subscriber went: most come back at once. */
+const LINGER = 10_000
+/** Publications that one channel's ring may hold. */
+const RING_SIZE = 1000
+/** Bytes that one page of a log may have before its stream is flushed. */
+const PAGE_BYTES = 256 * 1024
+
+/**
+ * Declares the channels of an app and starts a node. Throws a TypeError that names the option which is not possible.
+ *
+ * @example
+ * export const rt = createRealtime({
+ *   authenticate: (request) => session(request), // { id, … } or null
+ *   channels: {
+ *     'chat:{room}': {
+ *       message: z.object({ text: z.string().min(1).max(2000) }),
+ *       subscribe: ({ identity, params }) => isMember(identity, params.room),
+ *       publish: ({ identity, params }) => isMember(identity, params.room),
+ *     },
+ *     news: { message: z.object({ title: z.string() }), subscribe: 'public' },
+ *   },
+ * })
+ * export type Realtime = typeof rt // for createClient<Realtime>()
+ */
+export function createRealtime<const S extends Record<string, StandardSchemaV1>, D, W, I extends Identity = never>(
+  options: RealtimeOptions<I, S, D, W>,
+): Realtime<ContractFrom<S, D, W>>
+export function createRealtime(
+  options: Omit<RealtimeOptions<Identity, Record<string, StandardSchemaV1>, unknown, unknown>, 'channels'> & {
+    readonly channels: Readonly<Record<string, ChannelOptions>>
+  },
+): Realtime {
+  const { authenticate = () => null, broker = memory(), onError: report = (error) => console.error(error) } = options
+  const { outboxBytes, ringBytes, dedupe, life, ...settings } = readSettings(options)
+  const contract = compileContract(options.channels)
+  const allowsOrigin = readOrigins(options.origins)
+  const clock = systemClock
+
+  const hub = createHub({
+    broker,
+    clock,
+    node: crypto.randomUUID(),
+    heartbeat: settings.heartbeat,
+    life,
+    outboxBytes,
+    ringBytes,
+    ringSize: RING_SIZE,
+    pageBytes: PAGE_BYTES,
+    linger: LINGER,
+    // Behind the reads of this turn, so that what they bring is flushed in one write.
+    defer: (run) => void (typeof setImmediate === 'function' ? setImmediate(run) : setTimeout(run, 0)),
+  })
+  const authorize = createAuthorize(report)
+  const publishing = createPublishing({ contract, authorize, broker, hub, dedupe, report })
+  const runCommand = createCommands({ contract, authorize, publishing, hub })
+  const gateway = createGateway({ ...settings, authenticate, allowsOrigin, contract, authorize, runCommand, hub, clock, report })
+
+  const fetch = createFetchHandler(gateway)
+  const sequence = createSequence()
+  let closing: Promise<void> | null = null
+
+  return {
+    async publish(channel, data, { messageId, from } = {}) {
+      const sent = await sequence(channel, async () => {
+        const store = await publishing.prepare({ channel, data, messageId, publisher: { server: true, from } })
+        return { stored: store() }
+      })
+      return sent.stored as ReturnType<Realtime['publish']>
+    },
+
+    async history(name, { last }) {
+      const channel = contract.resolve(name)
+      if (channel.rules.delivery === 'live') throw new RealtimeError('unsupported', `${channel.pattern} keeps no history.`)
+      if (!Number.isInteger(last) || last < 1 || last > limits.history) {
+        throw new RealtimeError('invalid_request', `\`last\` must be a whole number from 1 to ${limits.history}.`)
+      }
+      return (await hub.history(name, channel.rules, last)).map((json) => {
+        const { id, messageId, from = null, data } = JSON.parse(json) as HistoryItem
+        return { id, time: timeOfId(id), messageId, from, data }
+      })
+    },
+
+    attach: (server) => attach(server, gateway),
+    handler: createNodeHandler(gateway),
+    fetch,
+    handlers: { GET: fetch, POST: fetch, OPTIONS: fetch },
+
+    close() {
+      closing ??= (async () => {
+        gateway.drain()
+        hub.close()
+        await broker.close()
+      })()
+      return closing
+    },
+  }
+}
