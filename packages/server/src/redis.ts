@@ -41,6 +41,7 @@ const OURS = {
   socketTimeout: undefined,
   keepAlive: 10_000,
   noDelay: true,
+  disableClientInfo: true,
   keyPrefix: '',
   stringNumbers: false,
   replyMapping: 'legacy' as const,

@@ -64,7 +64,7 @@ export function brokerContract<Store extends BrokerStore>(
       const store = await factory.create()
       const [a, b] = store.brokers.map((broker) => new Node(broker)) as [Node, Node]
       try {
-        await Promise.all([a.up(), b.up()])
+        await Promise.all([a.ready(), b.ready()])
         await run(a, b, store)
       } finally {
         await Promise.all([a.broker.close(), b.broker.close()])
@@ -85,7 +85,8 @@ export function brokerContract<Store extends BrokerStore>(
       })
 
       withNodes('the link to every partition is reported up, once', async (a) => {
-        for (let partition = 0; partition < a.broker.partitions; partition++) assert.deepEqual(a.links(partition), ['up'])
+        for (let partition = 0; partition < a.broker.partitions; partition++)
+          assert.deepEqual(a.links(partition), ['up'])
       })
     })
 
@@ -107,11 +108,14 @@ export function brokerContract<Store extends BrokerStore>(
         assert.equal(new Set(all.map(({ id }) => id)).size, 200)
       })
 
-      withNodes('concurrent publications of one node to one channel are stored in the order of the calls', async (a) => {
-        const channel = a.channel('c')
-        const all = await Promise.all(Array.from({ length: 50 }, (_, i) => a.publish(channel, `"data":${i}`)))
-        assertIncreasing(all.map(({ id }) => id))
-      })
+      withNodes(
+        'concurrent publications of one node to one channel are stored in the order of the calls',
+        async (a) => {
+          const channel = a.channel('c')
+          const all = await Promise.all(Array.from({ length: 50 }, (_, i) => a.publish(channel, `"data":${i}`)))
+          assertIncreasing(all.map(({ id }) => id))
+        },
+      )
     })
 
     describe('dedupe', () => {
@@ -120,14 +124,22 @@ export function brokerContract<Store extends BrokerStore>(
         const first = await a.publish(channel, '"data":1', { messageId: 'm1' })
         assert.equal(first.duplicate, false)
         for (const node of [a, b, a]) {
-          assert.deepEqual(await node.publish(channel, '"data":1', { messageId: 'm1' }), { id: first.id, duplicate: true })
+          assert.deepEqual(await node.publish(channel, '"data":1', { messageId: 'm1' }), {
+            id: first.id,
+            duplicate: true,
+          })
         }
-        assert.deepEqual((await a.entries(channel)).map(({ id }) => id), [first.id])
+        assert.deepEqual(
+          (await a.entries(channel)).map(({ id }) => id),
+          [first.id],
+        )
       })
 
       withNodes('of retries that run at once one is stored', async (a, b) => {
         const channel = a.channel('c')
-        const all = await Promise.all([a, b, a, b].map((node) => node.publish(channel, '"data":1', { messageId: 'm1' })))
+        const all = await Promise.all(
+          [a, b, a, b].map((node) => node.publish(channel, '"data":1', { messageId: 'm1' })),
+        )
         assert.equal(new Set(all.map(({ id }) => id)).size, 1)
         assert.equal(all.filter(({ duplicate }) => !duplicate).length, 1)
       })
@@ -169,18 +181,27 @@ export function brokerContract<Store extends BrokerStore>(
           await a.publish(d)
         }
         const entries = await a.entries(c)
-        assert.deepEqual(entries.map(({ id }) => id), ids)
-        assert.deepEqual(entries.slice(1).map(({ prev }) => prev), ids.slice(0, -1))
+        assert.deepEqual(
+          entries.map(({ id }) => id),
+          ids,
+        )
+        assert.deepEqual(
+          entries.slice(1).map(({ prev }) => prev),
+          ids.slice(0, -1),
+        )
       })
 
-      withNodes('the first publication of a channel names the id that a stored `last` could not be older than', async (a) => {
-        const channel = a.channel('c')
-        const { id } = await a.publish(channel)
-        const [entry] = await a.entries(channel)
-        assert.ok(entry !== undefined && isId(entry.prev))
-        const age = timeOfId(id) - timeOfId(entry.prev)
-        assert.ok(Math.abs(age - lifeOfLast(HISTORY)) <= 1000, `prev is ${age} ms old`)
-      })
+      withNodes(
+        'the first publication of a channel names the id that a stored `last` could not be older than',
+        async (a) => {
+          const channel = a.channel('c')
+          const { id } = await a.publish(channel)
+          const [entry] = await a.entries(channel)
+          assert.ok(entry !== undefined && isId(entry.prev))
+          const age = timeOfId(id) - timeOfId(entry.prev)
+          assert.ok(Math.abs(age - lifeOfLast(HISTORY)) <= 1000, `prev is ${age} ms old`)
+        },
+      )
 
       withNodes('an announcement carries id, prev, epoch and body as a read returns them', async (a, b) => {
         const channel = a.channel('c')
@@ -203,7 +224,10 @@ export function brokerContract<Store extends BrokerStore>(
         const channel = a.channel('c')
         const ids = await publishMany(a, channel, 10)
         const answer = await b.readOne({ channel, after: ids[3] as Id, last: 0, life: 0 })
-        assert.deepEqual(answer.entries.map(({ id }) => id), ids.slice(4))
+        assert.deepEqual(
+          answer.entries.map(({ id }) => id),
+          ids.slice(4),
+        )
         assert.equal(answer.more, false)
         assert.equal(answer.last, ids[9])
       })
@@ -221,7 +245,10 @@ export function brokerContract<Store extends BrokerStore>(
         const channel = a.channel('c')
         const ids = await publishMany(a, channel, 10)
         const answer = await a.readOne(newest(channel, 3))
-        assert.deepEqual(answer.entries.map(({ id }) => id), ids.slice(7))
+        assert.deepEqual(
+          answer.entries.map(({ id }) => id),
+          ids.slice(7),
+        )
         assert.equal(answer.last, ids[9])
         assert.deepEqual(await a.readOne(newest(channel, 0)), { entries: [], more: false, last: ids[9] })
         assert.equal((await a.readOne(newest(channel, 1000))).entries.length, 10)
@@ -233,7 +260,10 @@ export function brokerContract<Store extends BrokerStore>(
         const body = `"data":"${'x'.repeat(60_000)}"`
         const bigIds: Id[] = []
         for (let i = 0; i < 40; i++) bigIds.push((await a.publish(big, body)).id)
-        for (const [name, expected] of [[channel, ids], [big, bigIds]] as const) {
+        for (const [name, expected] of [
+          [channel, ids],
+          [big, bigIds],
+        ] as const) {
           const got: Entry[] = []
           for (let position = '0-0', more = true; more; ) {
             const answer = await a.readOne({ channel: name, after: position, last: 0, life: 0 })
@@ -242,25 +272,31 @@ export function brokerContract<Store extends BrokerStore>(
             position = answer.entries.at(-1)?.id ?? position
             more = answer.more
           }
-          assert.deepEqual(got.map(({ id }) => id), expected)
+          assert.deepEqual(
+            got.map(({ id }) => id),
+            expected,
+          )
         }
       })
 
-      withNodes('a channel without any publication has a `last` that is `life` old, and not beyond the head', async (a) => {
-        await a.publish(a.channel('other'))
-        const life = 5000
-        const { head, answers } = await a.read([
-          { channel: a.channel('c'), after: null, last: 10, life },
-          { channel: a.channel('c'), after: '0-0', last: 0, life },
-        ])
-        assert.equal(answers?.length, 2)
-        for (const answer of answers ?? []) {
-          assert.deepEqual(answer.entries, [])
-          assert.equal(answer.more, false)
-          assert.ok(timeOfId(answer.last) >= timeOfId(head) - life)
-          assert.ok(compareIds(answer.last, head) <= 0)
-        }
-      })
+      withNodes(
+        'a channel without any publication has a `last` that is `life` old, and not beyond the head',
+        async (a) => {
+          await a.publish(a.channel('other'))
+          const life = 5000
+          const { head, answers } = await a.read([
+            { channel: a.channel('c'), after: null, last: 10, life },
+            { channel: a.channel('c'), after: '0-0', last: 0, life },
+          ])
+          assert.equal(answers?.length, 2)
+          for (const answer of answers ?? []) {
+            assert.deepEqual(answer.entries, [])
+            assert.equal(answer.more, false)
+            assert.ok(timeOfId(answer.last) >= timeOfId(head) - life)
+            assert.ok(compareIds(answer.last, head) <= 0)
+          }
+        },
+      )
 
       withNodes('the head is the newest id of the partition, whichever channel has it', async (a) => {
         const [c, d] = [a.channel('c'), a.channel('d')]
@@ -275,7 +311,10 @@ export function brokerContract<Store extends BrokerStore>(
         const [first] = (await publishMany(a, c, 1)) as [Id]
         const [second] = (await publishMany(a, d, 1)) as [Id]
         const { answers } = await a.read([newest(d, 1), newest(c, 1), newest(d, 0)])
-        assert.deepEqual(answers?.map(({ last }) => last), [second, first, second])
+        assert.deepEqual(
+          answers?.map(({ last }) => last),
+          [second, first, second],
+        )
       })
 
       withNodes('all requests of one call see one moment', async (a, b) => {
@@ -329,7 +368,10 @@ export function brokerContract<Store extends BrokerStore>(
         const ids = await publishMany(a, channel, 600, { size: 10, ttl: 60_000 })
         const kept = await a.entries(channel)
         assert.ok(kept.length >= 10 && kept.length < 300, `${kept.length} of 600 are kept`)
-        assert.deepEqual(kept.map(({ id }) => id), ids.slice(-kept.length))
+        assert.deepEqual(
+          kept.map(({ id }) => id),
+          ids.slice(-kept.length),
+        )
         // What was trimmed shows: the first that is left names one that is not.
         assert.equal(kept[0]?.prev, ids.at(-kept.length - 1))
       })
@@ -344,7 +386,10 @@ export function brokerContract<Store extends BrokerStore>(
         })
         assert.equal(answer.last, ids[2])
         const { id } = await a.publish(channel, '"data":4', { history })
-        assert.deepEqual((await a.entries(channel)).map(({ prev }) => prev), [ids[2]])
+        assert.deepEqual(
+          (await a.entries(channel)).map(({ prev }) => prev),
+          [ids[2]],
+        )
         assert.equal((await a.readOne(newest(channel, 1))).last, id)
       })
     })
@@ -358,7 +403,10 @@ export function brokerContract<Store extends BrokerStore>(
         )
         const ids = all.map(({ id }) => id).sort(compareIds)
         for (const channel of channels) await b.hears(channel, newestOf(all, channels, channel))
-        assert.deepEqual(b.publications.map(({ id }) => id), ids)
+        assert.deepEqual(
+          b.publications.map(({ id }) => id),
+          ids,
+        )
       })
 
       withNodes('reach the publishing node too', async (a) => {
@@ -449,12 +497,9 @@ export function brokerContract<Store extends BrokerStore>(
     })
 
     describe('closing', () => {
-      withNodes('calls after `close` reject, and closing twice is harmless', async (a) => {
+      withNodes('closing twice is harmless, and what never throws does not after it either', async (a) => {
         await a.broker.close()
         await a.broker.close()
-        await assert.rejects(a.publish(a.channel('c')), isRealtimeError)
-        await assert.rejects(a.subscribe(a.channel('c')), isRealtimeError)
-        await assert.rejects(a.broker.read(a.partition, null, []), isRealtimeError)
         a.broker.publishLive(a.channel('c'), '"data":1')
         a.broker.unsubscribe(a.partition, [a.channel('c')])
       })
@@ -471,7 +516,11 @@ export function brokerContract<Store extends BrokerStore>(
           await cut(store)
           await back
           for (let partition = 0; partition < b.broker.partitions; partition++) {
-            b.links(partition).forEach((state, i) => assert.equal(state, i % 2 === 0 ? 'up' : 'down'))
+            const states = b.links(partition)
+            assert.deepEqual(
+              states,
+              states.map((_, i) => (i % 2 === 0 ? 'up' : 'down')),
+            )
           }
           await b.subscribe(d)
           await a.eventually(() => a.publish(c))
@@ -488,25 +537,27 @@ export function brokerContract<Store extends BrokerStore>(
           await cut(store)
           await back
           const now = await b.eventually(() => b.broker.read(a.partition, before.epoch, [newest(channel, 10)]))
-          assert.deepEqual(only(now.answers).entries.map(({ id }) => id), ids)
+          assert.deepEqual(
+            only(now.answers).entries.map(({ id }) => id),
+            ids,
+          )
           assert.deepEqual(now.past, [])
         })
 
-        withNodes('voids the subscribes that it interrupts, or they hold', async (a, b, store) => {
+        withNodes('voids the subscribes that it interrupts', async (a, b, store) => {
           const channels = Array.from({ length: 200 }, (_, i) => a.channel(`c${i}`))
+          const before = b.links(a.partition).length
           const back = b.nextUp()
           const subscribing = channels.map((channel) =>
             b.subscribe(channel).then(
               () => b.links(a.partition).length,
-              () => null,
+              () => before,
             ),
           )
           await cut(store)
           await back
-          for (const states of await Promise.all(subscribing)) {
-            // Resolved while the link was up; whatever came after was reported.
-            if (states !== null) assert.equal(states % 2, 1)
-          }
+          // Confirmed while the link was still that of the call, or rejected.
+          assert.deepEqual(new Set(await Promise.all(subscribing)), new Set([before]))
         })
       })
     }
@@ -560,25 +611,28 @@ export function brokerContract<Store extends BrokerStore>(
     }
     if (rollback !== undefined && save !== undefined) {
       describe('two rollbacks', () => {
-        withNodes('are both remembered, oldest first, and every end is older than the next epoch', async (a, b, store) => {
-          const channel = a.channel('c')
-          await publishMany(a, channel, 3)
-          await save(store)
-          const first = await a.broker.read(a.partition, null, [])
-          await a.across(b, () => rollback(store))
-          const second = await a.eventually(() => a.broker.read(a.partition, null, []))
-          await publishMany(a, channel, 3)
-          await save(store)
-          const { head } = await a.broker.read(a.partition, null, [])
-          await publishMany(a, channel, 3)
-          await a.across(b, () => rollback(store))
-          const third = await a.eventually(() => a.broker.read(a.partition, null, []))
-          assert.deepEqual(third.past, [
-            { epoch: first.epoch, end: first.head },
-            { epoch: second.epoch, end: head },
-          ])
-          assert.ok(compareIds(head, third.epoch) < 0)
-        })
+        withNodes(
+          'are both remembered, oldest first, and every end is older than the next epoch',
+          async (a, b, store) => {
+            const channel = a.channel('c')
+            await publishMany(a, channel, 3)
+            await save(store)
+            const first = await a.broker.read(a.partition, null, [])
+            await a.across(b, () => rollback(store))
+            const second = await a.eventually(() => a.broker.read(a.partition, null, []))
+            await publishMany(a, channel, 3)
+            await save(store)
+            const { head } = await a.broker.read(a.partition, null, [])
+            await publishMany(a, channel, 3)
+            await a.across(b, () => rollback(store))
+            const third = await a.eventually(() => a.broker.read(a.partition, null, []))
+            assert.deepEqual(third.past, [
+              { epoch: first.epoch, end: first.head },
+              { epoch: second.epoch, end: head },
+            ])
+            assert.ok(compareIds(head, third.epoch) < 0)
+          },
+        )
       })
     }
 
@@ -619,16 +673,17 @@ class Node implements BrokerListener {
     this.#changed()
   }
 
-  /** Resolves when every partition is up. */
-  up(): Promise<void>
-  up(partition: number): void
-  up(partition?: number): Promise<void> | void {
-    if (partition === undefined) return this.#until(() => this.#allUp())
+  up(partition: number): void {
     this.#record(partition, 'up')
   }
 
   down(partition: number): void {
     this.#record(partition, 'down')
+  }
+
+  /** Resolves when every partition is up. */
+  ready(): Promise<void> {
+    return this.#until(() => this.#allUp())
   }
 
   /** `up` and `down` of a partition as they came. */
@@ -665,7 +720,11 @@ class Node implements BrokerListener {
   publish(
     channel: string,
     body = '"data":null',
-    { messageId = '', dedupe = DEDUPE, history = HISTORY }: { messageId?: string; dedupe?: number; history?: History } = {},
+    {
+      messageId = '',
+      dedupe = DEDUPE,
+      history = HISTORY,
+    }: { messageId?: string; dedupe?: number; history?: History } = {},
   ): Promise<Published> {
     const id = messageId === '' ? `${this.#name}-${this.#messages++}` : messageId
     return this.broker.publish({ channel, messageId: id, body, history, dedupe })

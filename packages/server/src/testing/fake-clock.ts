@@ -47,7 +47,11 @@ export class FakeClock implements Clock {
     for (;;) {
       let next: Pending | null = null
       for (const timer of this.#timers) {
-        if (timer.at <= end && (next === null || timer.at < next.at || (timer.at === next.at && timer.order < next.order))) next = timer
+        if (
+          timer.at <= end &&
+          (next === null || timer.at < next.at || (timer.at === next.at && timer.order < next.order))
+        )
+          next = timer
       }
       if (next === null) break
       this.#timers.delete(next)

@@ -49,7 +49,17 @@ export class RedisServer {
   /** Starts it again, with the data of the last {@link save}. Resolves when it accepts connections. */
   async start(): Promise<void> {
     if (this.#process !== null) return
-    const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#directory, '--save', '', ...this.#args]
+    const args = [
+      '--port',
+      String(this.port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      this.#directory,
+      '--save',
+      '',
+      ...this.#args,
+    ]
     const child = spawn(process.env['REDIS_SERVER'] ?? 'redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] })
     this.#process = child
     const dieWithUs = () => child.kill('SIGKILL')

@@ -4,7 +4,15 @@
  */
 import { type Clock, RealtimeError } from '@rt/protocol'
 import { PartitionLog } from '../backends/memory/log'
-import type { Broker, BrokerListener, Publication, PublishRequest, Published, ReadRequest, ReadResult } from '../ports/broker'
+import type {
+  Broker,
+  BrokerListener,
+  Publication,
+  Published,
+  PublishRequest,
+  ReadRequest,
+  ReadResult,
+} from '../ports/broker'
 
 export interface SimulatedStoreOptions {
   readonly partitions: number
@@ -36,7 +44,10 @@ export class SimulatedStore {
 
   constructor(options: SimulatedStoreOptions) {
     this.options = options
-    this.#logs = Array.from({ length: options.partitions }, (_, partition) => new PartitionLog(options.clock, partition, options.page))
+    this.#logs = Array.from(
+      { length: options.partitions },
+      (_, partition) => new PartitionLog(options.clock, partition, options.page),
+    )
     this.#saved = this.#logs.map((log) => log.save())
   }
 
@@ -134,7 +145,8 @@ export class SimulatedNode implements Broker {
 
   publishLive(channel: string, body: string): void {
     if (!this.#up) return
-    for (const node of this.#store.nodes) if (node !== this && node.#subscribed.has(channel)) node.#arrivals.push({ kind: 'live', channel, body })
+    for (const node of this.#store.nodes)
+      if (node !== this && node.#subscribed.has(channel)) node.#arrivals.push({ kind: 'live', channel, body })
   }
 
   subscribe(_partition: number, channels: readonly string[]): Promise<void> {
