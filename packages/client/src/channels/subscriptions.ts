@@ -25,6 +25,8 @@ interface ChannelState {
   last: number
   /** Some stream has established it: from then on it resumes from a cursor, and what can't be resumed is a gap. */
   established: boolean
+  /** It is not logged: there is nothing to resume, and every stream may carry it. */
+  live: boolean
   /** The newest id that was delivered (or that the subscription started behind) in the present epoch. */
   newest: Id | null
   epoch: Id | undefined
@@ -46,6 +48,8 @@ export interface StreamState {
   readonly leaving: Map<string, number>
   cursor: string | undefined
   hello: boolean
+  /** It said `subscribed` when that could not count, and will not say it again: another stream must take over. */
+  missed: boolean
 }
 
 /** What the application is to be told. */
@@ -78,6 +82,7 @@ export class Subscriptions {
     this.#channels.set(channel, {
       last,
       established: false,
+      live: false,
       newest: null,
       epoch: undefined,
       pastEpochs: new Set(),
@@ -122,6 +127,7 @@ export class Subscriptions {
       leaving: new Map(),
       cursor,
       hello: false,
+      missed: false,
     }
     for (const { channel, new: fresh } of channels) {
       stream.requested.add(channel)
@@ -134,6 +140,7 @@ export class Subscriptions {
 
   /** True when the stream may take over: it accounts for every channel that the application relies on. */
   covers(stream: StreamState): boolean {
+    if (stream.missed) return false
     for (const [channel, state] of this.#channels) if (state.established && !stream.covered.has(channel)) return false
     return true
   }
@@ -193,15 +200,26 @@ export class Subscriptions {
     const { channel } = event
     const state = this.#channels.get(channel)
     if (state === undefined || stream.leaving.has(channel)) return []
-    // Another stream established it before: this one starts later and would skip what lies between, so it never covers the channel.
+    if (event.id === undefined) {
+      stream.covered.add(channel)
+      const first = !state.live
+      state.live = true
+      return first ? [{ kind: 'subscribed', channel, id: undefined }] : []
+    }
+    // Another stream established it before: this one starts later and would skip what lies between, so it never covers the channel. And a stream that
+    // does not cover what is established establishes nothing: some stream must account for all, for the next one to resume from.
     if (state.established) return []
+    if (!this.covers(stream)) {
+      stream.missed = true
+      return []
+    }
     state.established = true
     state.epoch = event.epoch
     stream.covered.add(channel)
     stream.epochs.set(channel, event.epoch)
     const deliveries: Delivery[] = []
     for (const message of event.history ?? []) deliveries.push(...this.#message(stream, channel, message))
-    state.newest = event.id ?? null
+    state.newest = event.id
     if (event.cursor !== undefined) stream.cursor = event.cursor
     this.#rebase(stream)
     deliveries.push({ kind: 'subscribed', channel, id: event.id })

@@ -113,7 +113,8 @@ export class Feed {
     // Another life of the log, or a promise of the broker is broken: start over from the log, where every loss shows.
     if (epoch !== this.epoch || (this.position !== null && compareIds(id, this.position) <= 0)) return this.restart()
     const channel = this.#channels.get(publication.channel)
-    if (channel === undefined) {
+    // Before its confirmation a channel may hear the rest of an earlier subscription, and a hole behind it.
+    if (channel === undefined || !channel.confirmed) {
       this.position = id
       return
     }

@@ -19,6 +19,8 @@ export interface HubOptions {
   readonly life: number
   /** Bytes that may wait for one connection. */
   readonly outboxBytes: number
+  /** Bytes that one page of a catch-up may hold. */
+  readonly pageBytes: number
   /** Bytes that all rings may hold together. */
   readonly ringBytes: number
   /** Publications that a channel's ring may hold. */
@@ -45,6 +47,7 @@ class NodeHub implements Hub, StreamHost {
   readonly heartbeat: number
   readonly life: number
   readonly outboxBytes: number
+  readonly pageBytes: number
   readonly #options: HubOptions
   readonly #feeds: readonly Feed[]
   readonly #slots: readonly Set<StreamConnection>[] = Array.from({ length: SLOTS }, () => new Set<StreamConnection>())
@@ -59,7 +62,7 @@ class NodeHub implements Hub, StreamHost {
   #closed = false
 
   constructor(options: HubOptions) {
-    const { broker, clock, node, heartbeat, life, outboxBytes, ringBytes, ringSize, linger } = options
+    const { broker, clock, node, heartbeat, life, outboxBytes, pageBytes, ringBytes, ringSize, linger } = options
     this.#options = options
     this.clock = clock
     this.node = node
@@ -67,6 +70,7 @@ class NodeHub implements Hub, StreamHost {
     this.heartbeat = heartbeat
     this.life = life
     this.outboxBytes = outboxBytes
+    this.pageBytes = pageBytes
     const budget: RingBudget = { used: 0, limit: ringBytes }
     this.#feeds = Array.from({ length: broker.partitions }, (_, partition) => {
       const feed: Feed = new Feed({ broker, partition, clock, budget, ringSize, linger, onStatus: () => this.#status(feed) })

@@ -11,12 +11,11 @@ import type { SharedRead, Want } from './reader'
 /** Pause after a read that the broker refused, in milliseconds. */
 const RETRY = 250
 
-/** Characters of bodies in one page. */
-const PAGE = 256 * 1024
-
 /** What a lane needs of its stream. */
 export interface LaneOwner {
   readonly clock: Clock
+  /** Characters of bodies in one page. */
+  readonly pageBytes: number
   /** False while the wire is full: pages wait then. `wake` is called when it is writable again. */
   readonly writable: boolean
   readonly ended: boolean
@@ -42,8 +41,8 @@ export interface Subscription {
   readonly latest: boolean
   /** Not established yet: it has no place in the stream. */
   joining: boolean
-  /** Nothing up to here concerns this stream; null: it came with the cursor. */
-  start: Id | null
+  /** Where it joined: nothing up to here concerns this stream; null: it came with the cursor. */
+  start: Position | null
   /** What the link still brings up to here was printed already; null: the link has passed it. */
   floor: Id | null
 }
@@ -60,8 +59,8 @@ export class Lane {
   #running = false
   /** Grows when the way through the log starts over; what was read before is void then. */
   #turn = 0
-  /** Until where gaps were printed on the present way, so that the next page does not say it again. */
-  #gaps = new Map<string, Id>()
+  /** Until where gaps were printed on the present way, so that the next page does not say it again; the epoch is the log's at that time. */
+  #gaps = new Map<string, Position>()
 
   constructor(owner: LaneOwner, feed: Feed, position: Position | null) {
     this.#owner = owner
@@ -213,7 +212,7 @@ export class Lane {
     for (const subscription of this.#subscriptions.values()) {
       const { ring } = subscription.channel
       if (!subscription.joining || !subscription.fresh || ring.newest === null || ring.length < subscription.last) continue
-      const start = this.#startAt(ring.newest)
+      const start = this.#startAt(feed.epoch, ring.newest)
       this.#establish(subscription, feed.epoch, start, subscription.last > 0 ? ring.tail(subscription.last) : null)
       moved = true
     }
@@ -226,10 +225,10 @@ export class Lane {
     const position = this.#position as Position
     const channels = reading.map(({ channel: { name }, start }) => {
       const gap = this.#gaps.get(name)
-      return { channel: name, start: start === null || gap === undefined ? (start ?? gap ?? null) : laterId(start, gap) }
+      return { channel: name, start, told: gap?.epoch === read.lineage.epoch ? gap.id : null }
     })
-    const page = planPage(position, channels, read, PAGE)
-    for (const item of page.items) this.#print(item)
+    const page = planPage(position, channels, read, this.#owner.pageBytes)
+    for (const item of page.items) this.#print(item, read.lineage.epoch)
     this.#position = page.position
     if (!page.complete) return
     for (const { channel } of reading) {
@@ -242,12 +241,12 @@ export class Lane {
     this.#goLive()
   }
 
-  #print(item: PageItem): void {
+  #print(item: PageItem, epoch: Id): void {
     if (item.kind === 'entry') {
       const subscription = this.#subscriptions.get(item.channel) as Subscription
       this.#owner.pagePublication(messageItem(item.channel, item.entry), subscription.latest)
     } else {
-      if (item.until !== undefined) this.#gaps.set(item.channel, item.until)
+      if (item.until !== undefined) this.#gaps.set(item.channel, { epoch, id: item.until })
       this.#owner.gap(item.channel, item.reason, item.epoch)
     }
   }
@@ -256,7 +255,7 @@ export class Lane {
   #goLive(): boolean {
     const established = [...this.#subscriptions.values()].filter((subscription) => !subscription.joining)
     const position = this.#position as Position
-    const from = (subscription: Subscription) => (subscription.start === null ? position.id : laterId(position.id, subscription.start))
+    const from = ({ start }: Subscription) => (start?.epoch === position.epoch ? laterId(position.id, start.id) : position.id)
     if (!established.every((subscription) => subscription.channel.ring.covers(from(subscription)))) return false
     const late = established.flatMap((subscription) =>
       subscription.channel.ring.after(from(subscription)).map((entry) => ({ subscription, entry })),
@@ -270,17 +269,17 @@ export class Lane {
   }
 
   /** A new channel starts at its own head or at the stream's position, whichever is later: the cursor already speaks for all up to there. */
-  #startAt(head: Id): Id {
+  #startAt(epoch: Id, head: Id): Id {
     const present = this.#present()
     const start = this.feed.position === null ? head : laterId(head, this.feed.position)
-    return present === null ? start : laterId(start, present.id)
+    return present?.epoch === epoch ? laterId(start, present.id) : start
   }
 
   #join(subscription: Subscription, read: SharedRead): void {
     const { ring, name } = subscription.channel
     const { entries } = read.tail(name)
     ring.seed(read.head, [], read.head)
-    const start = this.#startAt(read.head)
+    const start = this.#startAt(read.lineage.epoch, read.head)
     // Between the read and the stream's position the ring must know everything, for the history and for the chain; else once more.
     if (!ring.covers(read.head)) return
     if (!subscription.fresh) {
@@ -301,7 +300,7 @@ export class Lane {
   #settle(subscription: Subscription, epoch: Id, start: Id): void {
     subscription.joining = false
     this.#joining--
-    subscription.start = start
+    subscription.start = { epoch, id: start }
     subscription.floor = start
     if (this.#position === null) {
       this.#position = { epoch, id: start }

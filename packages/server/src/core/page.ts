@@ -1,13 +1,15 @@
 /** One page of a stream's way through the log: what to print, in which order, and the position reached. Pure; used by the lane. */
 import { compareIds, earlierId, type GapEvent, type Id, laterId, type Position } from '@rt/protocol'
 import type { Entry, ReadAnswer } from '../ports/broker'
-import { placeOf } from './epochs'
+import { type Crossing, placeOf } from './epochs'
 import type { SharedRead } from './reader'
 
 export interface PageChannel {
   readonly channel: string
-  /** Nothing up to here concerns this stream: where the channel joined it, or what a printed gap already covers. */
-  readonly start: Id | null
+  /** Where the channel joined the stream: nothing up to here concerns it. Null: it came with the cursor. */
+  readonly start: Position | null
+  /** A gap up to here, in the log's present life, was printed already. */
+  readonly told: Id | null
 }
 
 export type PageItem =
@@ -26,9 +28,15 @@ export function planPage(position: Position, channels: readonly PageChannel[], r
   const { lineage, head } = read
   if (position.epoch === lineage.epoch && compareIds(position.id, head) > 0) return forged(channels, lineage.epoch, head)
   const { after, crossings } = placeOf(position, lineage)
-  const plans = channels.map(({ channel, start }) => {
-    const from = start === null ? after : laterId(after, start)
-    return { channel, from, answer: read.after(channel) }
+  const lives = [position.epoch, ...crossings.map(({ epoch }) => epoch)]
+  const plans = channels.map(({ channel, start, told }) => {
+    // In which life on the way the channel joined; -1: before all of them, or in one that was taken back.
+    const joined = start === null ? -1 : lives.indexOf(start.epoch)
+    let from = after
+    if (start !== null && joined === crossings.length) from = laterId(from, start.id)
+    else if (start !== null && joined >= 0) from = laterId(from, earlierId(start.id, (crossings[joined] as Crossing).end))
+    if (told !== null) from = laterId(from, told)
+    return { channel, from, joined, answer: read.after(channel) }
   })
 
   // The page ends where the first truncated channel ends: beyond it that channel is not known, and the cursor speaks for all.
@@ -64,14 +72,14 @@ export function planPage(position: Position, channels: readonly PageChannel[], r
 
   let reached = position.epoch
   let next = 0
-  for (const { end, epoch } of crossings) {
+  for (const [border, { end, epoch }] of crossings.entries()) {
     if (compareIds(cut, end) < 0) break
     while (next < merged.length && compareIds((merged[next] as { entry: Entry }).entry.id, end) <= 0) {
       items.push({ kind: 'entry', ...(merged[next++] as { channel: string; entry: Entry }) })
     }
-    for (const { channel, from } of plans) {
+    for (const { channel, joined } of plans) {
       // A channel that joined behind the border lost nothing at it.
-      if (compareIds(from, epoch) <= 0) items.push({ kind: 'gap', channel, reason: 'epoch', epoch })
+      if (joined <= border) items.push({ kind: 'gap', channel, reason: 'epoch', epoch })
     }
     reached = epoch
   }

@@ -21,6 +21,7 @@ export interface StreamHost {
   readonly life: number
   /** Bytes (characters) that may wait for one stream. */
   readonly outboxBytes: number
+  readonly pageBytes: number
   feedOf(channel: string): Feed
   /** Calls `flush` at the end of this turn. */
   dirty(stream: StreamConnection): void
@@ -83,6 +84,10 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
 
   get clock(): Clock {
     return this.#host.clock
+  }
+
+  get pageBytes(): number {
+    return this.#host.pageBytes
   }
 
   get writable(): boolean {
