@@ -21,6 +21,8 @@ export function redis(target: string | RedisOptions | Redis, options: RedisBroke
     throw new TypeError('redis() needs a URL, options of ioredis, or an ioredis instance.')
   }
   if (isCluster(target)) throw new TypeError('redis() does not support Redis Cluster.')
+  // What is wrong with the options shows here, not at the first connection.
+  connection(target).disconnect()
   return new RedisBroker(() => connection(target), options)
 }
 

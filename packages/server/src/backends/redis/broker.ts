@@ -58,8 +58,8 @@ export class RedisBroker implements Broker {
   readonly #links: Links
   /** By partition: the newest id that this node ever saw; no clock may fall behind it. */
   readonly #floors: Id[]
-  /** By partition: the connection over which this node last began an epoch. */
-  readonly #began = new Map<number, number>()
+  /** By partition: the connection over which this node last ended an epoch of another identity. */
+  readonly #renamed = new Map<number, number>()
   #listener: BrokerListener | null = null
   #malformed = 0
   #liveBytes = 0
@@ -111,9 +111,9 @@ export class RedisBroker implements Broker {
       [keys.clock, keys.log(channel), keys.last(channel), keys.dedupe(channel, messageId)],
       [body, history.size, history.ttl, lifeOfLast(history), dedupe, keys.announce(channel)],
     )
-    const [id, duplicate, started] = reply as [Id, number, number]
+    const [id, duplicate, renamed] = reply as [Id, number, number]
     this.#saw(partition, id)
-    if (started === 1) this.#epochBegan(partition)
+    if (renamed === 1) this.#renamedRedis(partition)
     return { id, duplicate: duplicate === 1 }
   }
 
@@ -143,9 +143,9 @@ export class RedisBroker implements Broker {
       [keys.clock, ...requests.flatMap(({ channel }) => [keys.log(channel), keys.last(channel)])],
       [expected ?? '', PAGE, PAGE_BYTES, ...requests.flatMap(({ after, last, life }) => [after ?? '', last, life])],
     )
-    const [epoch, past, head, started, ...answers] = reply as [Id, string, Id, number, ...RawAnswer[]]
+    const [epoch, past, head, renamed, ...answers] = reply as [Id, string, Id, number, ...RawAnswer[]]
     this.#saw(partition, head)
-    if (started === 1) this.#epochBegan(partition)
+    if (renamed === 1) this.#renamedRedis(partition)
     return {
       epoch,
       past: pastEpochs(past),
@@ -198,11 +198,11 @@ export class RedisBroker implements Broker {
     this.#floors[partition] = laterId(this.#floors[partition] as Id, id)
   }
 
-  // The second epoch over one connection means that another node calls this Redis by another name: one of us is wrong.
-  #epochBegan(partition: number): void {
+  // The second time over one connection means that another node calls this Redis by another name: one of us is wrong.
+  #renamedRedis(partition: number): void {
     const { generation } = this.#links
-    if (this.#began.get(partition) === generation) this.#links.doubt()
-    this.#began.set(partition, generation)
+    if (this.#renamed.get(partition) === generation) this.#links.doubt()
+    this.#renamed.set(partition, generation)
   }
 
   #partition(partition: number): PartitionKeys {

@@ -38,6 +38,7 @@ export class Links {
   readonly #listening: Link
   #up = false
   #deaf = 0
+  /** When the last message came, on the monotonic clock. */
   #heard = 0
   #watch: NodeJS.Timeout | undefined
 
@@ -51,7 +52,7 @@ export class Links {
     this.#listening = new Link(options.connect, options.timeout, changed, async (redis) => {
       redis.on('message', (name: string, payload: string) => {
         if (!this.#listening.holds(redis)) return
-        this.#heard++
+        this.#heard = performance.now()
         if (name !== options.probe) this.#listener.message(name, payload)
       })
       await redis.subscribe(options.probe)
@@ -137,7 +138,8 @@ export class Links {
       return
     }
     this.#up = true
-    this.#watchFor(this.#options.silence, this.#heard)
+    this.#heard = performance.now()
+    this.#watchFor(this.#options.silence)
     this.#listener.up()
   }
 
@@ -150,21 +152,31 @@ export class Links {
     this.#listener.down()
   }
 
-  // Fan-out can fail on an open connection, so silence is proven harmless by a message through the way that publications take.
-  #watchFor(ms: number, heard: number): void {
+  #watchFor(ms: number): void {
     this.#watch = setTimeout(() => {
-      if (heard !== this.#heard) return this.#watchFor(this.#options.silence, this.#heard)
-      this.#commands.call((redis) => redis.publish(this.#options.probe, '')).catch(ignore)
-      this.#watch = setTimeout(() => {
-        // Once more around the event loop: a process that was busy has not yet read what is waiting.
-        setImmediate(() => {
-          if (!this.#up) return
-          if (heard !== this.#heard) return this.#watchFor(this.#options.silence, this.#heard)
-          this.#deaf++
-          this.#listening.drop()
-        })
-      }, this.#options.patience)
+      const left = this.#options.silence - (performance.now() - this.#heard)
+      if (left > 0) this.#watchFor(left)
+      else void this.#probe()
     }, ms)
+  }
+
+  // Fan-out can fail on an open connection, so silence is proven harmless by a message through the way that publications take.
+  async #probe(): Promise<void> {
+    const { generation } = this.#listening
+    const sent = performance.now()
+    const answered = await this.#commands.call((redis) => redis.publish(this.#options.probe, '')).then(...both)
+    const current = () => this.#up && this.#listening.generation === generation
+    if (!current()) return
+    if (!answered) return this.#watchFor(this.#options.silence)
+    this.#watch = setTimeout(() => {
+      // Once more around the event loop: a process that was busy has not yet read what is waiting.
+      setImmediate(() => {
+        if (!current()) return
+        if (this.#heard >= sent) return this.#watchFor(this.#options.silence)
+        this.#deaf++
+        this.#listening.drop()
+      })
+    }, this.#options.patience)
   }
 }
 
@@ -382,6 +394,9 @@ function away(outcome: Outcome, cause?: unknown): RealtimeError {
   const message = outcome === 'failed' ? 'The broker is away or refused.' : 'The broker did not answer.'
   return new RealtimeError('broker_unavailable', message, { outcome, ...(cause != null && { cause }) })
 }
+
+/** Whether a promise was fulfilled. */
+const both = [() => true, () => false] as const
 
 function ignore(): void {}
 

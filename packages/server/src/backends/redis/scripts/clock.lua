@@ -4,7 +4,7 @@
 -- ARGV[1]  identity  ("run_id:master_replid" of the connection that runs the script; empty when INFO is forbidden)
 -- ARGV[2]  random    (20 random bits, the low bits of a new n; Redis' own random repeats itself)
 -- ARGV[3]  floor     (id; the newest that the caller ever saw of this partition)
--- leaves   ms, n, epoch, past, started (1 when this call began an epoch) and stamp(), write_clock(), forgotten()
+-- leaves   ms, n, epoch, past, renamed (1 when this call ended an epoch of another identity) and stamp(), write_clock(), forgotten()
 -- cost     O(1)
 
 local SEQUENCE = 1048576
@@ -33,7 +33,7 @@ local floor_ms, floor_n = parse(ARGV[3])
 
 local stored = redis.call('HMGET', KEYS[1], 'ms', 'n', 'epoch', 'identity', 'past')
 local ms, n, epoch, past = tonumber(stored[1] or ''), tonumber(stored[2] or ''), stored[3], stored[5] or ''
-local started = 0
+local renamed = 0
 
 -- Moves the clock to an id that is newer than its newest and than every one given as ms, n, ms, n, ...
 local function stamp(...)
@@ -76,7 +76,7 @@ if not known or stored[4] ~= identity or (identity == '' and newer(floor_ms, flo
     ms, n, past = 0, 0, ''
   end
   epoch = stamp(floor_ms, floor_n)
-  started = 1
+  renamed = known and stored[4] ~= identity and 1 or 0
   write_clock()
   redis.call('HSET', KEYS[1], 'epoch', epoch, 'identity', identity, 'past', past)
 end

@@ -10,7 +10,7 @@
 -- ARGV[7]  life    (ms; how long `last` is kept)
 -- ARGV[8]  dedupe  (ms; how long the messageId is remembered)
 -- ARGV[9]  announce (pub/sub channel)
--- returns  { id, duplicate 0|1, started 0|1 }
+-- returns  { id, duplicate 0|1, renamed 0|1 }
 -- cost     O(1), and O(entries trimmed)
 
 local log, last, dedupe = KEYS[2], KEYS[3], KEYS[4]
@@ -18,7 +18,7 @@ local body, size, ttl, life, remember, announce =
   ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
 
 local before = redis.call('GET', dedupe)
-if before then return { before, 1, started } end
+if before then return { before, 1, renamed } end
 
 local prev = redis.call('GET', last)
 local prev_ms, prev_n = 0, 0
@@ -48,4 +48,4 @@ redis.call('PEXPIRE', log, string.format('%.0f', math.max(1000, ttl)))
 redis.call('SET', last, id, 'PXAT', string.format('%.0f', ms + life + 1))
 redis.call('SET', dedupe, id, 'PX', remember)
 redis.call('PUBLISH', announce, 'p ' .. id .. ' ' .. prev .. ' ' .. epoch .. '\n' .. body)
-return { id, 0, started }
+return { id, 0, renamed }

@@ -5,19 +5,21 @@
 -- KEYS[2k+1]   last      (string) of request k
 -- ARGV[4]      expected  (id of the epoch that the positions belong to; empty when unknown: then nothing is read)
 -- ARGV[5]      page      (count; most entries of one channel)
--- ARGV[6]      bytes     (most bytes of bodies in the whole answer; each channel still gets its first entry)
+-- ARGV[6]      bytes     (about how many the whole answer may have; each channel still gets its first entry)
 -- ARGV[3k+4]   after     (id; empty: the newest `last` entries) of request k
 -- ARGV[3k+5]   last      (count) of request k
 -- ARGV[3k+6]   life      (ms) of request k
--- returns      { epoch, past, head, started 0|1, { last, more 0|1, entries } ... }; no answers when `expected` is another epoch
+-- returns      { epoch, past, head, renamed 0|1, { last, more 0|1, entries } ... }; no answers when `expected` is another epoch
 -- cost         O(entries returned) and O(requests)
 
 local expected, page, bytes = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local head = id_of(ms, n)
-local reply = { epoch, past, head, started }
+local reply = { epoch, past, head, renamed }
 if expected ~= epoch then return reply end
 
 local CHUNK = 16
+-- What an entry weighs beside its body: ids, field names, and the work.
+local ENTRY = 128
 
 local function newest(log, count)
   local found = count > 0 and redis.call('XREVRANGE', log, '+', '-', 'COUNT', count) or {}
@@ -36,7 +38,7 @@ local function after(log, from)
     for i = 1, #chunk do
       found[#found + 1] = chunk[i]
       local fields = chunk[i][2]
-      bytes = bytes - #fields[#fields]
+      bytes = bytes - #fields[#fields] - ENTRY
     end
     if #chunk < count then return found, 0 end
     from = chunk[#chunk][1]
