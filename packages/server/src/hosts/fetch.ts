@@ -16,7 +16,8 @@ export function createFetchHandler(gateway: Gateway): FetchHandler {
   return async (request) => {
     const closing = new Closing(request.signal)
     const reply = await endpoint(readRequest(request, closing))
-    if ('stream' in reply) return new Response(streamOf(reply.stream, closing), { status: reply.status, headers: reply.headers })
+    if ('stream' in reply)
+      return new Response(streamOf(reply.stream, closing), { status: reply.status, headers: reply.headers })
     return new Response(reply.body, { status: reply.status, headers: reply.headers })
   }
 }
@@ -53,7 +54,10 @@ function readRequest(request: Request, closing: Closing): HttpRequest {
   }
 }
 
-function streamOf(print: Extract<HttpReply, { stream: unknown }>['stream'], closing: Closing): ReadableStream<Uint8Array> {
+function streamOf(
+  print: Extract<HttpReply, { stream: unknown }>['stream'],
+  closing: Closing,
+): ReadableStream<Uint8Array> {
   let drained: (() => void) | null = null
   let full = false
   let open = true

@@ -1,6 +1,6 @@
 /** The node host: serves the endpoint from node:http(s) servers and as a `(req, res)` handler; called by `rt.attach` and `rt.handler`. */
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
-import type { Http2SecureServer, Http2Server } from 'node:http2'
+import type { Http2SecureServer, Http2Server, Http2ServerResponse } from 'node:http2'
 import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { RealtimeError } from '@rt/protocol'
@@ -53,8 +53,8 @@ export function createNodeHandler(gateway: Gateway): NodeHandler {
       res.hijack()
       void serve(endpoint, req.raw, res.raw, req.body)
     } else if (!('raw' in req) && !('raw' in res)) {
-      if (next !== undefined && !isMeant(req, gateway.path)) return next()
-      void serve(endpoint, req, res, 'body' in req ? req.body : undefined)
+      if (next !== undefined && !isMeant(req, gateway.path)) next()
+      else void serve(endpoint, req, res, 'body' in req ? req.body : undefined)
     }
   }
 }
@@ -103,12 +103,12 @@ const routesOf = new WeakMap<NodeServer, Route[]>()
 function intercept(server: NodeServer, route: Route): () => void {
   const routes = routesOf.get(server) ?? install(server)
   // The newest first: a reloaded module attaches again and takes over.
-  if (routes.unshift(route) === 1) server.on('upgrade', stray)
+  if (routes.unshift(route) === 1) server.on('request', strayRequest).on('upgrade', strayUpgrade)
   return () => {
     const at = routes.indexOf(route)
     if (at < 0) return
     routes.splice(at, 1)
-    if (routes.length === 0) server.off('upgrade', stray)
+    if (routes.length === 0) server.off('request', strayRequest).off('upgrade', strayUpgrade)
   }
 }
 
@@ -117,16 +117,11 @@ function install(server: NodeServer): Route[] {
   routesOf.set(server, routes)
   const emit = server.emit as (event: string | symbol, ...args: unknown[]) => boolean
   server.emit = (event: string | symbol, ...args: unknown[]): boolean => {
-    if (routes.length === 0 || (event !== 'request' && event !== 'upgrade')) return emit.call(server, event, ...args)
+    if (event !== 'request' && event !== 'upgrade') return emit.call(server, event, ...args)
     const req = args[0] as IncomingMessage
     const path = targetOf(req.url).split('?', 1)[0]
     const route = routes.find((candidate) => candidate.path === path)
-    if (route === undefined) {
-      const heard = emit.call(server, event, ...args)
-      // Nobody else listens on this server: a request of another path would wait for ever.
-      if (!heard && event === 'request') (args[1] as ServerResponse).writeHead(404).end()
-      return heard
-    }
+    if (route === undefined) return emit.call(server, event, ...args)
     if (event === 'request') route.request(req, args[1] as ServerResponse)
     else route.upgrade(req, args[1] as Duplex, args[2] as Buffer)
     return true
@@ -134,15 +129,24 @@ function install(server: NodeServer): Route[] {
   return routes
 }
 
-/**
- * Node emits `upgrade` only when somebody listens, so this does. Other paths are the business of the other listeners; where there are none the
- * socket would stay open for ever, and is answered.
- */
-function stray(this: NodeServer, _req: IncomingMessage, socket: Duplex): void {
-  if (this.listenerCount('upgrade') > 1) return
+// Node emits `upgrade`, and HTTP/2 servers `request`, only when somebody listens, so these do. Other paths are the business of the other listeners;
+// where there are none a request would wait for ever, so it is answered.
+
+function strayRequest(this: NodeServer, _req: unknown, res: ServerResponse | Http2ServerResponse): void {
+  if (isAlone(this, 'request', strayRequest)) res.writeHead(404).end()
+}
+
+function strayUpgrade(this: NodeServer, _req: unknown, socket: Duplex): void {
+  if (!isAlone(this, 'upgrade', strayUpgrade)) return
   socket.on('error', () => socket.destroy())
   socket.once('finish', () => socket.destroy())
   socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
+}
+
+/** Also false when another library has taken our listener off to call it by itself, beside others. */
+function isAlone(server: NodeServer, event: string, listener: unknown): boolean {
+  const listeners: readonly unknown[] = server.listeners(event)
+  return listeners.length === 1 && listeners[0] === listener
 }
 
 /** Whether middleware is meant: by the path, or because the app named a path of its own (a route, or a mount) for it. */

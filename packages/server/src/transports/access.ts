@@ -19,7 +19,9 @@ export function accessOf(gateway: Gateway, request: HttpRequest): Access {
   if (!gateway.allowsOrigin(origin, host)) return refused('This Origin is not allowed here.')
   if (origin === null) {
     const crossSite = request.method === 'POST' && request.header('sec-fetch-site') === 'cross-site'
-    return crossSite ? refused('A cross-site POST needs an allowed Origin.') : { refusal: null, headers: { vary: 'Origin' } }
+    return crossSite
+      ? refused('A cross-site POST needs an allowed Origin.')
+      : { refusal: null, headers: { vary: 'Origin' } }
   }
   return {
     refusal: null,

@@ -4,6 +4,10 @@ import type { Gateway } from '../ports/gateway'
 import { type CompleteReply, jsonReply } from './reply'
 
 /** Runs a JSON array of commands; the reply is the JSON array of their results, in order. Rejects with `invalid_request`. */
-export async function executeCommands(gateway: Gateway, text: string, identity: Identity | null): Promise<CompleteReply> {
+export async function executeCommands(
+  gateway: Gateway,
+  text: string,
+  identity: Identity | null,
+): Promise<CompleteReply> {
   return jsonReply(200, JSON.stringify(await gateway.execute(text, identity)))
 }

@@ -21,7 +21,10 @@ export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): En
 
   return async (request) => {
     const access = accessOf(gateway, request)
-    const reply = access.refusal === null ? await answer(request).catch((error: unknown) => errorReply(error)) : errorReply(access.refusal)
+    const reply =
+      access.refusal === null
+        ? await answer(request).catch((error: unknown) => errorReply(error))
+        : errorReply(access.refusal)
     return { ...reply, headers: { ...reply.headers, ...access.headers } }
   }
 
@@ -46,7 +49,8 @@ export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): En
       })
     }
     const params = request.url.searchParams
-    if (accepted(request) === 'sse') return stream(request, readQuery(params, request.header('last-event-id')), undefined)
+    if (accepted(request) === 'sse')
+      return stream(request, readQuery(params, request.header('last-event-id')), undefined)
     const wait = readWait(params)
     return poll(request, readQuery(params), undefined, wait)
   }
@@ -76,7 +80,12 @@ export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): En
     return printSse(request, { transport: 'sse', identity, ...query })
   }
 
-  async function poll(request: HttpRequest, query: StreamQuery, token: string | undefined, wait: number): Promise<HttpReply> {
+  async function poll(
+    request: HttpRequest,
+    query: StreamQuery,
+    token: string | undefined,
+    wait: number,
+  ): Promise<HttpReply> {
     demandChannels(query)
     const identity = await gateway.authenticate(withToken(request.toRequest(), token))
     return printPoll(request, { identity, ...query }, wait)

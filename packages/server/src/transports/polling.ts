@@ -22,7 +22,9 @@ export function createPolling(
 ): (request: HttpRequest, open: Omit<OpenRequest, 'transport'>, wait: number) => Promise<HttpReply> {
   return (request, open, wait) =>
     new Promise((resolve, reject) => {
-      const fresh = new Set(open.channels.filter((asked) => open.cursor === null || asked.new).map((asked) => asked.channel))
+      const fresh = new Set(
+        open.channels.filter((asked) => open.cursor === null || asked.new).map((asked) => asked.channel),
+      )
       const known = request.header('if-none-match')
       const events: string[] = []
       let size = 0
@@ -37,18 +39,19 @@ export function createPolling(
           if (done) return false
           for (const item of items) take(item)
           if (moved !== null) cursor = moved
-          if ((wait > 0 && news) || size > ANSWER_SIZE) answer()
+          // Without a cursor (yet) the first flushes are no answer.
+          if ((cursor !== null || complete) && ((wait > 0 && news) || size > ANSWER_SIZE)) answer()
           return !done
         },
         caughtUp() {
           complete = true
-          if (wait === 0) answer()
+          if (wait === 0 || news) answer()
         },
         close(error) {
-          if (error === null || (news && cursor !== null)) return answer()
+          if (error === null || (news && cursor !== null)) answer()
           // A node that goes away has nothing against the client: an empty answer brings it to the next node.
-          if (error.code === 'draining' && cursor !== null) return answer(byeOf(error).retryAfter)
-          finish(errorReply(error))
+          else if (error.code === 'draining' && cursor !== null) answer(byeOf(error).retryAfter)
+          else finish(errorReply(error))
         },
       }
 
@@ -69,13 +72,22 @@ export function createPolling(
 
       function answer(pause = wait > 0 || !complete ? 0 : gateway.pollFloor): void {
         if (done) return
+        if (cursor === null && complete) {
+          // Channels that are not logged have no place to go on from, and each poll establishes them anew: not without a pause.
+          cursor = open.cursor ?? ''
+          pause = Math.max(pause, gateway.pollFloor)
+        }
         if (cursor === null) {
           // Not even the place to start from is known: the next poll has to ask for the same.
-          const away = new RealtimeError('broker_unavailable', 'The log did not answer in time.', { retryAfter: gateway.pollFloor })
-          return finish(errorReply(away))
+          const away = new RealtimeError('broker_unavailable', 'The log did not answer in time.', {
+            retryAfter: gateway.pollFloor,
+          })
+          finish(errorReply(away))
+          return
         }
         if (!news && known !== null && [cursor, open.cursor].some((place) => place !== null && known === etag(place))) {
-          return finish({ status: 304, headers: { etag: known, 'cache-control': 'no-store' }, body: null })
+          finish({ status: 304, headers: { etag: known, 'cache-control': 'no-store' }, body: null })
+          return
         }
         const body = `{"events":[${events.join(',')}],"cursor":${JSON.stringify(cursor)},"next":${pause}}`
         finish(jsonReply(200, body, { etag: etag(cursor) }))

@@ -17,15 +17,18 @@ export interface StreamQuery {
  */
 export function readQuery(params: URLSearchParams, lastEventId: string | null = null): StreamQuery {
   const names = list(params, 'channels')
-  if (names.length > limits.channels) throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
-  for (const name of names) if (!isChannelName(name)) throw invalid('`channels` holds something that is no channel name.')
+  if (names.length > limits.channels)
+    throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
+  for (const name of names)
+    if (!isChannelName(name)) throw invalid('`channels` holds something that is no channel name.')
 
   const returning = lastEventId !== null && lastEventId !== ''
   const fresh = new Set(list(params, 'new'))
   for (const name of fresh) if (!names.includes(name)) throw invalid('`new` names a channel that is not in `channels`.')
 
   const counts = list(params, 'last').map((text) => wholeNumber('last', text, limits.history))
-  if (counts.length > 1 && counts.length !== names.length) throw invalid('`last` must be one number, or one for each of `channels`.')
+  if (counts.length > 1 && counts.length !== names.length)
+    throw invalid('`last` must be one number, or one for each of `channels`.')
 
   const cursor = single(params, 'cursor')
   return streamQuery(

@@ -53,7 +53,10 @@ export function createSse(gateway: Gateway): (request: HttpRequest, open: OpenRe
     }
 
     function print(bytes: Uint8Array): void {
-      if (started) return put(bytes)
+      if (started) {
+        put(bytes)
+        return
+      }
       started = true
       put(join([encoder.encode(`retry: ${RETRY.least + Math.round(Math.random() * RETRY.spread)}\n`), bytes]))
       put(COMMENT)

@@ -1,7 +1,16 @@
 /** WebSocket: prints a connection as text frames and takes commands from it; called by the node host for each upgrade of its path. */
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type Clock, decodeOpen, errorTable, limits, RealtimeError, SUBPROTOCOL, systemClock, toRealtimeError } from '@rt/protocol'
+import {
+  type Clock,
+  decodeOpen,
+  errorTable,
+  limits,
+  RealtimeError,
+  SUBPROTOCOL,
+  systemClock,
+  toRealtimeError,
+} from '@rt/protocol'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import type { Connection, Identity, OutItem, Wire } from '../ports/connection'
 import type { Gateway } from '../ports/gateway'
@@ -90,7 +99,7 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
     let earlyBytes = 0
     let skipFirst = asking instanceof Promise
 
-    const offWheel = wheel(watch(ws, socket))
+    const offWheel = wheel(watch(ws, () => full))
     // ws answers every broken frame by itself with the right close code; `close` follows.
     ws.on('error', () => {})
     ws.on('close', () => {
@@ -99,7 +108,8 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
       connection?.closed()
     })
     ws.on('message', (data, isBinary) => {
-      if (isBinary) return end(new RealtimeError('unsupported', 'Binary frames are not understood here.'), BINARY_REFUSED)
+      if (isBinary)
+        return end(new RealtimeError('unsupported', 'Binary frames are not understood here.'), BINARY_REFUSED)
       if (skipFirst) {
         skipFirst = false
         return
@@ -135,9 +145,8 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
     function end(error: RealtimeError | null, code?: number): void {
       if (ws.readyState !== ws.OPEN) return
       ws.resume()
-      if (error === null) return ws.close(1000)
-      ws.send(JSON.stringify([byeOf(error)]))
-      ws.close(code ?? errorTable[error.code].close, error.code)
+      if (error !== null) ws.send(JSON.stringify([byeOf(error)]))
+      ws.close(error === null ? 1000 : (code ?? errorTable[error.code].close), error?.code)
     }
 
     void start()
@@ -162,8 +171,10 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
   function refusalOf(request: HttpRequest): CompleteReply | null {
     const access = accessOf(gateway, request)
     if (access.refusal !== null) return errorReply(access.refusal, access.headers)
-    if (request.method !== 'GET') return errorReply(new RealtimeError('method_not_allowed', 'A WebSocket opens with GET.'), { allow: 'GET' })
-    if (request.header('upgrade')?.toLowerCase() !== 'websocket') return errorReply(invalid('Only WebSocket can be upgraded to.'))
+    if (request.method !== 'GET')
+      return errorReply(new RealtimeError('method_not_allowed', 'A WebSocket opens with GET.'), { allow: 'GET' })
+    if (request.header('upgrade')?.toLowerCase() !== 'websocket')
+      return errorReply(invalid('Only WebSocket can be upgraded to.'))
     const offered = request.header('sec-websocket-protocol')
     if (offered !== null && !offered.split(',').some((name) => name.trim() === SUBPROTOCOL)) {
       return errorReply(invalid(`The subprotocol spoken here is ${SUBPROTOCOL}.`))
@@ -200,7 +211,10 @@ async function settle<T>(run: () => Promise<T>): Promise<Settled<T>> {
 /** The next text frame. Rejects with `timeout`, or when the socket closes. */
 function nextText(ws: WebSocket, clock: Clock): Promise<string> {
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimeout(() => reject(new RealtimeError('timeout', 'No `open` command came in time.')), OPEN_WITHIN)
+    const timer = clock.setTimeout(
+      () => reject(new RealtimeError('timeout', 'No `open` command came in time.')),
+      OPEN_WITHIN,
+    )
     ws.once('message', (data) => {
       clock.clearTimeout(timer)
       resolve(textOf(data))
@@ -213,32 +227,22 @@ function nextText(ws: WebSocket, clock: Clock): Promise<string> {
 }
 
 /**
- * A check for the wheel: pings, and ends a socket that gave no sign of life since the last ping. A pong may be stuck behind a long queue of a slow
- * reader, so bytes that left a queue count too: the kernel takes them from a full one only when the peer has taken others.
+ * A check for the wheel: pings, and ends a socket that gave no sign of life since the last ping. Not while the wire is full: a pong would wait behind
+ * a long queue, and it is the core that gives up on who takes nothing.
  */
-function watch(ws: WebSocket, socket: Duplex): () => void {
+function watch(ws: WebSocket, isFull: () => boolean): () => void {
   let alive = true
-  let queued = 0
-  let passed = 0
   const live = () => {
     alive = true
   }
   ws.on('pong', live)
   ws.on('message', live)
   return () => {
-    const left = bytesPassed(socket)
-    const reading = left > passed && (queued > 0 || socket.writableLength > 0)
-    if (!alive && !reading) return ws.terminate()
+    if (isFull()) return live()
+    if (!alive) return ws.terminate()
     alive = false
-    queued = socket.writableLength
-    passed = left
     if (ws.readyState === ws.OPEN) ws.ping()
   }
-}
-
-/** Bytes that the kernel has taken from this socket. */
-function bytesPassed(socket: Duplex): number {
-  return 'bytesWritten' in socket && typeof socket.bytesWritten === 'number' ? socket.bytesWritten - socket.writableLength : 0
 }
 
 /** One JSON array of events, the last of them the cursor. */
