@@ -25,10 +25,10 @@ const rt = createRealtime({
     'chat:{room}': {
       message: z.object({ text: z.string().default('…'), at: z.coerce.date() }),
       history: { size: 1000, ttl: '1d' },
-      subscribe: ({ identity, params, channel }) => {
+      subscribe: ({ identity, params, channel: name }) => {
         is<Equal<typeof identity, User | null>>()
         is<Equal<typeof params, { readonly room: string }>>()
-        is<Equal<typeof channel, string>>()
+        is<Equal<typeof name, string>>()
         return identity?.rooms.includes(params.room) ?? false
       },
       publish: async ({ identity, params }) => {
@@ -75,22 +75,32 @@ is<Equal<Declared['chat:{room}']['input'], { text?: string | undefined; at: unkn
 is<Equal<Declared['chat:{room}']['output'], { text: string; at: string }>>()
 is<Equal<Declared['game:{id}:player:{player}']['input'], { x: string }>>()
 is<Equal<Declared['game:{id}:player:{player}']['output'], { x: number }>>()
-is<Equal<{ [P in keyof Declared]: Declared[P]['publishable'] }, {
-  readonly 'chat:{room}': true
-  readonly 'game:{id}:player:{player}': true
-  readonly 'cursors:{doc}': true
-  readonly news: false
-  readonly 'user:{id}': false
-  readonly 'inbox:{id}': true
-}>>()
-is<Equal<{ [P in keyof Declared]: Declared[P]['live'] }, {
-  readonly 'chat:{room}': false
-  readonly 'game:{id}:player:{player}': false
-  readonly 'cursors:{doc}': true
-  readonly news: false
-  readonly 'user:{id}': false
-  readonly 'inbox:{id}': true
-}>>()
+is<
+  Equal<
+    { [P in keyof Declared]: Declared[P]['publishable'] },
+    {
+      readonly 'chat:{room}': true
+      readonly 'game:{id}:player:{player}': true
+      readonly 'cursors:{doc}': true
+      readonly news: false
+      readonly 'user:{id}': false
+      readonly 'inbox:{id}': true
+    }
+  >
+>()
+is<
+  Equal<
+    { [P in keyof Declared]: Declared[P]['live'] },
+    {
+      readonly 'chat:{room}': false
+      readonly 'game:{id}:player:{player}': false
+      readonly 'cursors:{doc}': true
+      readonly news: false
+      readonly 'user:{id}': false
+      readonly 'inbox:{id}': true
+    }
+  >
+>()
 is<Equal<IsAny<Declared['user:{id}']['output']>, false>>()
 
 // ── The server's own publish and history ─────────────────────────────────────────────────────────────────────────
@@ -107,9 +117,26 @@ void rt.publish('nope:1', {})
 void rt.publish('news', { title: 1 })
 // @ts-expect-error -- the output is not the input
 void rt.publish('game:1:player:2', { x: 1 })
-void rt.history('chat:1', { last: 5 }).then(([first]) => is<Equal<typeof first, import('./index').StoredMessage<{ text: string; at: string }> | undefined>>())
+void rt
+  .history('chat:1', { last: 5 })
+  .then(([first]) =>
+    is<Equal<typeof first, import('./index').StoredMessage<{ text: string; at: string }> | undefined>>(),
+  )
 // @ts-expect-error -- live channels keep nothing
 void rt.history('cursors:1', { last: 5 })
+
+// Without `authenticate` everybody is nobody.
+createRealtime({
+  channels: {
+    a: {
+      message: z.object({}),
+      subscribe: ({ identity }) => {
+        is<Equal<typeof identity, null>>()
+        return true
+      },
+    },
+  },
+})
 
 // ── What must not compile ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -136,8 +163,10 @@ createRealtime({
     'chat:{room}': { message, subscribe: ({ params }) => params.id === '1' },
   },
 })
-createRealtime({
-  authenticate: (): User | null => null,
-  // @ts-expect-error -- this rule wants another identity than authenticate returns
-  channels: { a: channel({ message, subscribe: ({ identity }: RuleContext<User & { age: number }>) => identity?.age === 1 }) },
+const older = channel({
+  message,
+  subscribe: ({ identity }: RuleContext<User & { age: number }>) => identity?.age === 1,
 })
+// @ts-expect-error -- this rule wants another identity than authenticate returns
+createRealtime({ authenticate: session, channels: { older } })
+createRealtime({ authenticate: async () => ({ id: '1', name: 'x', rooms: [], age: 1 }), channels: { older } })

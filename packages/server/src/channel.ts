@@ -91,9 +91,7 @@ export function channel<
   P extends { readonly [name: string]: string },
   const D,
   W,
->(
-  definition: ChannelOptions<S, I, P> & { readonly delivery?: D } & { readonly publish?: W },
-): Channel<S, I, P, D, W>
+>(definition: ChannelOptions<S, I, P> & { readonly delivery?: D } & { readonly publish?: W }): Channel<S, I, P, D, W>
 export function channel(definition: ChannelOptions): ChannelOptions {
   return definition
 }

@@ -1,10 +1,10 @@
 /** The door `@rt/server`. */
-export { type ErrorBody, type ErrorCode, isRealtimeError, type Issue, RealtimeError } from '@rt/protocol'
+export { type ErrorBody, type ErrorCode, type Issue, isRealtimeError, RealtimeError } from '@rt/protocol'
 export { memory } from './backends/memory/broker'
 export {
   type Channel,
-  channel,
   type ChannelOptions,
+  channel,
   type Delivery,
   type HistoryOptions,
   type ParamsOf,

@@ -1,8 +1,19 @@
 /** The composition root of the server: joins the app's declarations, the core, a broker and the hosts into one `rt`. Read it first. */
-import { type ChannelNames, type Contract, type Declares, type HistoryItem, type Id, limits, type PatternOf, RealtimeError, systemClock, timeOfId } from '@rt/protocol'
+import {
+  type ChannelNames,
+  type Contract,
+  type Declares,
+  type HistoryItem,
+  type Id,
+  limits,
+  type PatternOf,
+  RealtimeError,
+  systemClock,
+  timeOfId,
+} from '@rt/protocol'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { memory } from './backends/memory/broker'
-import type { Channels, ChannelOptions, ContractFrom } from './channel'
+import type { ChannelOptions, ContractFrom } from './channel'
 import { createAuthorize } from './core/authorize'
 import { createCommands } from './core/commands'
 import { compileContract } from './core/contract'
@@ -38,7 +49,9 @@ export interface ServerPublishOptions {
 type For<C extends Contract, Name extends string> = C[PatternOf<C, Name>]
 
 /** The names of channels with a log. */
-type LoggedNames<C extends Contract> = ChannelNames<{ readonly [P in keyof C as C[P]['live'] extends true ? never : P]: C[P] }>
+type LoggedNames<C extends Contract> = ChannelNames<{
+  readonly [P in keyof C as C[P]['live'] extends true ? never : P]: C[P]
+}>
 
 /** A running node: what createRealtime returns. `typeof rt` is all that a client needs to know of it, as a type. */
 export interface Realtime<C extends Contract = Contract> extends Declares<C> {
@@ -146,14 +159,28 @@ export function createRealtime(
   const authorize = createAuthorize(report)
   const publishing = createPublishing({ contract, authorize, broker, hub, dedupe, report })
   const runCommand = createCommands({ contract, authorize, publishing, hub })
-  const gateway = createGateway({ ...settings, authenticate, allowsOrigin, contract, authorize, runCommand, hub, clock, report })
+  const gateway = createGateway({
+    ...settings,
+    authenticate,
+    allowsOrigin,
+    contract,
+    authorize,
+    runCommand,
+    hub,
+    clock,
+    report,
+  })
 
   const fetch = createFetchHandler(gateway)
   const sequence = createSequence()
   let closing: Promise<void> | null = null
+  const demandOpen = (): void => {
+    if (closing !== null) throw new RealtimeError('closed', 'rt.close() was called.', { outcome: 'failed' })
+  }
 
   return {
     async publish(channel, data, { messageId, from } = {}) {
+      demandOpen()
       const sent = await sequence(channel, async () => {
         const store = await publishing.prepare({ channel, data, messageId, publisher: { server: true, from } })
         return { stored: store() }
@@ -162,8 +189,10 @@ export function createRealtime(
     },
 
     async history(name, { last }) {
+      demandOpen()
       const channel = contract.resolve(name)
-      if (channel.rules.delivery === 'live') throw new RealtimeError('unsupported', `${channel.pattern} keeps no history.`)
+      if (channel.rules.delivery === 'live')
+        throw new RealtimeError('unsupported', `${channel.pattern} keeps no history.`)
       if (!Number.isInteger(last) || last < 1 || last > limits.history) {
         throw new RealtimeError('invalid_request', `\`last\` must be a whole number from 1 to ${limits.history}.`)
       }

@@ -5,13 +5,11 @@ import type { ResolvedChannel } from './contract'
 
 export type Action = 'subscribe' | 'publish'
 
-export interface Authorize {
-  /**
-   * Resolves when the channel's rule says yes. Rejects with `forbidden`, or `unauthenticated` when nobody in particular asks, when there is no
-   * rule, when it says anything but `true`, and when it throws; a RealtimeError that it throws is passed on.
-   */
-  (channel: ResolvedChannel, action: Action, identity: Identity | null): Promise<void>
-}
+/**
+ * Resolves when the channel's rule says yes. Rejects with `forbidden`, or `unauthenticated` when nobody in particular asks, when there is no
+ * rule (`forbidden` for all), when it says anything but `true`, and when it throws; a RealtimeError that it throws is passed on.
+ */
+export type Authorize = (channel: ResolvedChannel, action: Action, identity: Identity | null) => Promise<void>
 
 /** `report` is told what rules throw. Nothing is remembered: an answer holds for the one stream or command that asked. */
 export function createAuthorize(report: (error: unknown) => void): Authorize {
@@ -29,6 +27,10 @@ export function createAuthorize(report: (error: unknown) => void): Authorize {
       if (isRealtimeError(error)) throw error
       report(error)
     }
-    if (answer !== true) throw new RealtimeError(identity === null ? 'unauthenticated' : 'forbidden', `No permission to ${action} ${channel.name}.`)
+    if (answer !== true)
+      throw new RealtimeError(
+        identity === null ? 'unauthenticated' : 'forbidden',
+        `No permission to ${action} ${channel.name}.`,
+      )
   }
 }

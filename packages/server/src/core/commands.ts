@@ -1,5 +1,13 @@
 /** What each command of a client does, as a table; the gateway runs it for frames of a connection and for POSTs. */
-import { type Command, type HistoryItem, type Json, limits, RealtimeError, type ServerEvent, toRealtimeError } from '@rt/protocol'
+import {
+  type Command,
+  type HistoryItem,
+  type Json,
+  limits,
+  RealtimeError,
+  type ServerEvent,
+  toRealtimeError,
+} from '@rt/protocol'
 import type { Identity } from '../ports/connection'
 import type { Hub, Stream } from '../ports/hub'
 import type { Authorize } from './authorize'
@@ -26,7 +34,9 @@ export interface CommandsOptions {
   readonly hub: Hub
 }
 
-type Table = { [T in Command['type']]: (command: Extract<Command, { type: T }>, caller: Caller) => Promise<ServerEvent | null> }
+type Table = {
+  [T in Command['type']]: (command: Extract<Command, { type: T }>, caller: Caller) => Promise<ServerEvent | null>
+}
 
 export function createCommands({ contract, authorize, publishing, hub }: CommandsOptions): RunCommand {
   const table: Table = {
@@ -43,9 +53,14 @@ export function createCommands({ contract, authorize, publishing, hub }: Command
     async history({ ref, channel: name, last }, { identity }) {
       const channel = contract.resolve(name)
       await authorize(channel, 'subscribe', identity)
-      if (channel.rules.delivery === 'live') throw new RealtimeError('unsupported', `${channel.pattern} keeps no history.`)
+      if (channel.rules.delivery === 'live')
+        throw new RealtimeError('unsupported', `${channel.pattern} keeps no history.`)
       const items = await hub.history(name, channel.rules, last)
-      return { type: 'result', ref, value: items.map((item) => JSON.parse(item) as HistoryItem & { [key: string]: Json }) }
+      return {
+        type: 'result',
+        ref,
+        value: items.map((item) => JSON.parse(item) as HistoryItem & { [key: string]: Json }),
+      }
     },
 
     async subscribe({ channel: name, last = 0 }, { identity, sequence, stream }) {

@@ -58,7 +58,10 @@ export function compileContract(channels: Readonly<Record<string, ChannelOptions
           if (params !== null) return { name, pattern, params, definition, rules }
         }
       }
-      throw new RealtimeError('unknown_channel', `No channel ${JSON.stringify(String(name).slice(0, limits.channelLength))} is declared.`)
+      throw new RealtimeError(
+        'unknown_channel',
+        `No channel ${JSON.stringify(String(name).slice(0, limits.channelLength))} is declared.`,
+      )
     },
   }
 }
@@ -85,7 +88,9 @@ function parsePattern(pattern: string): Part[] {
       return { param: name }
     }
     if (/[{}]/.test(part)) {
-      throw new TypeError(`channels: '${pattern}': a parameter is a whole part between ':', like 'chat:{room}', not '${part}'.`)
+      throw new TypeError(
+        `channels: '${pattern}': a parameter is a whole part between ':', like 'chat:{room}', not '${part}'.`,
+      )
     }
     return { literal: part }
   })
@@ -121,7 +126,9 @@ function demandOrder(a: Pick<Compiled, 'pattern' | 'parts'>, b: Pick<Compiled, '
     else if ('literal' in other) bSpecial = true
   }
   if (aSpecial !== bSpecial) return
-  throw new TypeError(`channels: '${a.pattern}' and '${b.pattern}' match the same names and neither is more specific; change one of them.`)
+  throw new TypeError(
+    `channels: '${a.pattern}' and '${b.pattern}' match the same names and neither is more specific; change one of them.`,
+  )
 }
 
 const DEFAULT_SIZE = 100
@@ -147,7 +154,12 @@ function readRules(pattern: string, definition: ChannelOptions): ChannelRules {
   if (delivery === 'live' && history !== undefined) throw new TypeError(`${at}: 'live' channels keep no history.`)
   const size = history?.size ?? DEFAULT_SIZE
   if (!Number.isInteger(size) || size < 1 || size > MOST_SIZE) {
-    throw new TypeError(`${at}.history.size must be a whole number from 1 to ${MOST_SIZE}, not ${JSON.stringify(size)}.`)
+    throw new TypeError(
+      `${at}.history.size must be a whole number from 1 to ${MOST_SIZE}, not ${JSON.stringify(size)}.`,
+    )
   }
-  return { delivery, history: { size, ttl: milliseconds(`${at}.history.ttl`, history?.ttl ?? DEFAULT_TTL, 1000, MOST_TTL) } }
+  return {
+    delivery,
+    history: { size, ttl: milliseconds(`${at}.history.ttl`, history?.ttl ?? DEFAULT_TTL, 1000, MOST_TTL) },
+  }
 }

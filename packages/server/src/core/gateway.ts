@@ -1,5 +1,15 @@
 /** The core's door for transports: who is there, what may they have, and from then on their commands; made by createRealtime. */
-import { type ChannelRequest, type Clock, decodeCommands, limits, RealtimeError, type ResultEvent, type ServerEvent, type Timer, toRealtimeError } from '@rt/protocol'
+import {
+  type ChannelRequest,
+  type Clock,
+  decodeCommands,
+  limits,
+  RealtimeError,
+  type ResultEvent,
+  type ServerEvent,
+  type Timer,
+  toRealtimeError,
+} from '@rt/protocol'
 import type { Connection, Identity, OpenRequest, Wire } from '../ports/connection'
 import type { Gateway } from '../ports/gateway'
 import type { Hub, Stream, SubscriptionRequest } from '../ports/hub'
@@ -39,7 +49,9 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     try {
       identity = (await options.authenticate(request)) ?? null
       if (identity !== null && !isIdentity(identity)) {
-        throw new TypeError(`authenticate must return null or { id, expiresAt? } with an id of 1 to ${ID_LENGTH} characters.`)
+        throw new TypeError(
+          `authenticate must return null or { id, expiresAt? } with an id of 1 to ${ID_LENGTH} characters.`,
+        )
       }
     } catch (error) {
       const known = toRealtimeError(error)
@@ -57,7 +69,8 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
   async function open(request: OpenRequest, wire: Wire): Promise<Connection> {
     demandOpen()
     const requests = new Map(request.channels.map((channel) => [channel.channel, channel]))
-    if (requests.size > limits.channels) throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
+    if (requests.size > limits.channels)
+      throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
     const asked = await Promise.all([...requests.values()].map((channel) => ask(channel, request)))
     // Rules take their time: meanwhile the node may have begun to close, and the identity have expired.
     demandOpen()
@@ -69,7 +82,9 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     const [first] = refused
     if (first !== undefined && subscriptions.length === 0 && request.transport !== 'websocket') throw first.error
 
-    const events = refused.map(({ channel, error }): ServerEvent => ({ type: 'unsubscribed', channel, error: error.toJSON() }))
+    const events = refused.map(
+      ({ channel, error }): ServerEvent => ({ type: 'unsubscribed', channel, error: error.toJSON() }),
+    )
     const stream = hub.open({ subscriptions, cursor: request.cursor, first: events }, wire)
     return connect(stream, new Set(subscriptions.map(({ channel }) => channel)), request.identity)
   }
@@ -133,10 +148,13 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     if (at === undefined) return () => {}
     let timer: Timer = arm()
     function arm(): Timer {
-      return clock.setTimeout(() => {
-        if (at !== undefined && clock.now() < at) timer = arm()
-        else end()
-      }, Math.min(Math.max((at as number) - clock.now(), 0), LONGEST_TIMER))
+      return clock.setTimeout(
+        () => {
+          if (at !== undefined && clock.now() < at) timer = arm()
+          else end()
+        },
+        Math.min(Math.max((at as number) - clock.now(), 0), LONGEST_TIMER),
+      )
     }
     return () => clock.clearTimeout(timer)
   }
@@ -151,10 +169,15 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
       }
       const { command } = decoded
       if ('ref' in command) return command
-      throw new RealtimeError('invalid_request', `\`${command.type}\` is for WebSocket; elsewhere the stream is opened anew with other channels.`)
+      throw new RealtimeError(
+        'invalid_request',
+        `\`${command.type}\` is for WebSocket; elsewhere the stream is opened anew with other channels.`,
+      )
     })
     const caller = { identity, sequence: createSequence(), stream: null }
-    const events = commands.map((command) => ('error' in command ? refusal(command.ref, command.error) : runCommand(command, caller)))
+    const events = commands.map((command) =>
+      'error' in command ? refusal(command.ref, command.error) : runCommand(command, caller),
+    )
     return (await Promise.all(events)).filter((event) => event?.type === 'result')
   }
 
@@ -189,6 +212,9 @@ function expired(): RealtimeError {
 }
 
 async function flooded(command: { readonly type: string; readonly ref?: number }): Promise<ServerEvent> {
-  const error = new RealtimeError('rate_limited', 'Too many commands wait for an answer.', { retryAfter: 1000, outcome: 'failed' })
+  const error = new RealtimeError('rate_limited', 'Too many commands wait for an answer.', {
+    retryAfter: 1000,
+    outcome: 'failed',
+  })
   return refusal(command.ref ?? null, error)
 }

@@ -11,7 +11,9 @@ export function readOrigins(origins: RealtimeOptions<never, never, never, never>
   if (origins === undefined) return (origin, host) => origin === null || isSameHost(origin, host)
   for (const origin of origins) {
     if (originOf(origin) !== origin) {
-      throw new TypeError(`origins: ${JSON.stringify(origin)} is no origin. Write it like 'https://app.example.com', without a path.`)
+      throw new TypeError(
+        `origins: ${JSON.stringify(origin)} is no origin. Write it like 'https://app.example.com', without a path.`,
+      )
     }
   }
   const allowed = new Set(origins)

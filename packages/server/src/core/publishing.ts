@@ -1,5 +1,5 @@
 /** The way of a publication into the broker: name, permission, schema, size, JSON; called by `rt.publish` and the publish command. */
-import { type Id, isMessageId, type Issue, isRealtimeError, limits, RealtimeError, toRealtimeError } from '@rt/protocol'
+import { type Id, type Issue, isMessageId, isRealtimeError, limits, RealtimeError, toRealtimeError } from '@rt/protocol'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Broker } from '../ports/broker'
 import type { Identity } from '../ports/connection'
@@ -8,7 +8,9 @@ import type { Authorize } from './authorize'
 import type { Contract } from './contract'
 
 /** Who publishes: a client, held to the channel's rule, or the app itself. */
-export type Publisher = { readonly client: Identity | null } | { readonly server: true; readonly from?: string | undefined }
+export type Publisher =
+  | { readonly client: Identity | null }
+  | { readonly server: true; readonly from?: string | undefined }
 
 export interface Draft {
   readonly channel: string
@@ -51,7 +53,10 @@ export function createPublishing({ contract, authorize, broker, hub, dedupe, rep
     const channel = contract.resolve(name)
     if ('client' in publisher) await authorize(channel, 'publish', publisher.client)
     if (messageId !== undefined && !isMessageId(messageId)) {
-      throw new RealtimeError('invalid_request', `\`messageId\` must be 1 to ${limits.messageIdLength} letters, digits, "_" or "-".`)
+      throw new RealtimeError(
+        'invalid_request',
+        `\`messageId\` must be 1 to ${limits.messageIdLength} letters, digits, "_" or "-".`,
+      )
     }
     const json = print(await validate(channel.definition.message, data))
     const from = 'client' in publisher ? publisher.client?.id : publisher.from
@@ -65,7 +70,8 @@ export function createPublishing({ contract, authorize, broker, hub, dedupe, rep
     }
     const id = messageId ?? crypto.randomUUID()
     const key = dedupeKey(id, publisher)
-    return () => broker.publish({ channel: name, messageId: key, body: `"messageId":"${id}",${members}`, history, dedupe })
+    return () =>
+      broker.publish({ channel: name, messageId: key, body: `"messageId":"${id}",${members}`, history, dedupe })
   }
 
   async function validate(schema: StandardSchemaV1, data: unknown): Promise<unknown> {
@@ -79,7 +85,11 @@ export function createPublishing({ contract, authorize, broker, hub, dedupe, rep
     }
     if (result.issues === undefined) return result.value
     const issues = result.issues.slice(0, MOST_ISSUES).map(toIssue)
-    throw new RealtimeError('invalid_message', `The payload does not fit: ${issues[0]?.message ?? 'the schema said no'}`, { issues })
+    throw new RealtimeError(
+      'invalid_message',
+      `The payload does not fit: ${issues[0]?.message ?? 'the schema said no'}`,
+      { issues },
+    )
   }
 
   return {

@@ -1,0 +1,200 @@
+import { RealtimeError } from '@rt/protocol'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import type { ChannelOptions } from '../channel'
+import type { Identity, OpenRequest } from '../ports/connection'
+import { FakeClock } from '../testing/fake-clock'
+import { createNode, RecordingWire } from './node.fixture'
+
+const message = z.number()
+const channels: Record<string, ChannelOptions> = {
+  'room:{id}': { message, subscribe: ({ identity, params }) => identity?.id === params['id'] },
+  'open:{id}': { message, subscribe: 'public' },
+  'cursor:{id}': { message, delivery: 'live', subscribe: 'public' },
+}
+const request = new Request('http://localhost/rt')
+
+const opening = (names: string[], more: Partial<OpenRequest> = {}): OpenRequest => ({
+  transport: 'sse',
+  identity: null,
+  channels: names.map((channel) => ({ channel })),
+  cursor: null,
+  ...more,
+})
+
+describe('authenticate', () => {
+  const authenticate = (answer: () => unknown, clock = new FakeClock(1000)) => {
+    const node = createNode({ channels, clock, authenticate: async () => answer() as Identity | null })
+    return { ...node, identity: node.gateway.authenticate(request) }
+  }
+
+  it('gives what the app returns', async () => {
+    expect(await authenticate(() => ({ id: 'a', name: 'A' })).identity).toEqual({ id: 'a', name: 'A' })
+    expect(await authenticate(() => null).identity).toBeNull()
+    expect(await authenticate(() => undefined).identity).toBeNull()
+  })
+
+  it('passes a RealtimeError of the app on', async () => {
+    const error = new RealtimeError('unauthenticated', 'Bad token.')
+    const { identity, reported } = authenticate(() => {
+      throw error
+    })
+    await expect(identity).rejects.toBe(error)
+    expect(reported).toEqual([])
+  })
+
+  it('tells clients `internal` for any other exception, and the app what it was', async () => {
+    const { identity, reported } = authenticate(() => {
+      throw new Error('password of the database')
+    })
+    const error = await identity.catch((thrown: RealtimeError) => thrown)
+    expect(error).toMatchObject({ code: 'internal' })
+    expect(JSON.stringify(error)).not.toContain('password')
+    expect(reported).toMatchObject([{ message: 'password of the database' }])
+  })
+
+  it.each([{}, { id: '' }, { id: 7 }, { id: 'a'.repeat(256) }, { id: '\ud800' }, { id: 'a', expiresAt: 'soon' }, 'a'])(
+    'does not take %j for an identity',
+    async (answer) => {
+      await expect(authenticate(() => answer).identity).rejects.toMatchObject({ code: 'internal' })
+    },
+  )
+
+  it('refuses an identity whose time is over', async () => {
+    await expect(authenticate(() => ({ id: 'a', expiresAt: 1000 })).identity).rejects.toMatchObject({
+      code: 'token_expired',
+    })
+    expect(await authenticate(() => ({ id: 'a', expiresAt: 1001 })).identity).toMatchObject({ id: 'a' })
+  })
+})
+
+describe('open', () => {
+  it('prints hello, and the refused channels beside those that are established', async () => {
+    const { gateway } = createNode({ channels })
+    const wire = new RecordingWire()
+    await gateway.open(opening(['room:1', 'open:1', 'nope', 'cursor:1'], { identity: { id: '2' } }), wire)
+    await wire.until('subscribed', ({ channel }) => channel === 'open:1')
+    await wire.until('subscribed', ({ channel }) => channel === 'cursor:1')
+    expect(wire.events[0]?.type).toBe('hello')
+    const refused = wire.events.flatMap((event) =>
+      event.type === 'unsubscribed' ? [[event.channel, event.error?.code]] : [],
+    )
+    expect(refused).toEqual([
+      ['room:1', 'forbidden'],
+      ['nope', 'unknown_channel'],
+    ])
+  })
+
+  it('rejects with the first refusal when nothing is left', async () => {
+    const { gateway } = createNode({ channels })
+    const wire = new RecordingWire()
+    await expect(gateway.open(opening(['room:1', 'nope']), wire)).rejects.toMatchObject({ code: 'unauthenticated' })
+    await expect(gateway.open(opening(['nope', 'room:1']), wire)).rejects.toMatchObject({ code: 'unknown_channel' })
+    expect(wire.events).toEqual([])
+  })
+
+  it('accepts a WebSocket all the same: it may subscribe to others', async () => {
+    const wire = new RecordingWire()
+    await createNode({ channels }).gateway.open(opening(['room:1'], { transport: 'websocket' }), wire)
+    expect(await wire.until('unsubscribed')).toMatchObject({ channel: 'room:1', error: { code: 'unauthenticated' } })
+  })
+
+  it('asks the rules again for each stream, also for one that resumes', async () => {
+    let member = true
+    const { gateway } = createNode({ channels: { club: { message, subscribe: () => member } } })
+    const wire = new RecordingWire()
+    const connection = await gateway.open(opening(['club']), wire)
+    const { cursor } = await wire.until('subscribed')
+    connection.closed()
+    member = false
+    const resumed = gateway.open(
+      opening(['club'], { identity: { id: 'a' }, cursor: cursor as string }),
+      new RecordingWire(),
+    )
+    await expect(resumed).rejects.toMatchObject({ code: 'forbidden' })
+  })
+
+  it('starts new channels at their head and others at the cursor', async () => {
+    const { gateway, publishing } = createNode({ channels })
+    const publish = async (channel: string, data: number) =>
+      (await publishing.prepare({ channel, data, publisher: { server: true } }))()
+    const first = new RecordingWire()
+    const connection = await gateway.open(opening(['open:1']), first)
+    const { cursor } = await first.until('subscribed')
+    connection.closed()
+    await publish('open:1', 1)
+    await publish('open:2', 2)
+    await publish('open:3', 3)
+    const wire = new RecordingWire()
+    const names = [{ channel: 'open:1' }, { channel: 'open:2', new: true }, { channel: 'open:3', new: true, last: 5 }]
+    await gateway.open(opening([], { channels: names, cursor: cursor as string }), wire)
+    await wire.until('subscribed', ({ channel }) => channel === 'open:2')
+    expect((await wire.until('subscribed', ({ channel }) => channel === 'open:3')).history).toMatchObject([{ data: 3 }])
+    expect(await wire.until('message')).toMatchObject({ channel: 'open:1', data: 1 })
+    expect(wire.events.filter(({ type }) => type === 'message')).toHaveLength(1)
+  })
+
+  it('takes a channel that is named twice once', async () => {
+    const { gateway } = createNode({ channels })
+    const names = Array.from({ length: 200 }, () => 'open:1')
+    await gateway.open(opening(names), new RecordingWire())
+    const many = Array.from({ length: 129 }, (_, i) => `open:${i}`)
+    await expect(gateway.open(opening(many), new RecordingWire())).rejects.toMatchObject({ code: 'too_many_channels' })
+  })
+})
+
+describe('an identity that expires', () => {
+  const expiring = async (clock: FakeClock, expiresAt: number) => {
+    const wire = new RecordingWire()
+    const { gateway } = createNode({ channels, clock })
+    return { wire, connection: await gateway.open(opening(['open:1'], { identity: { id: 'a', expiresAt } }), wire) }
+  }
+
+  it('ends the stream at that moment', async () => {
+    const clock = new FakeClock(0)
+    const { wire } = await expiring(clock, 60_000)
+    clock.advance(59_999)
+    expect(wire.closedWith).toBeUndefined()
+    clock.advance(1)
+    expect(wire.closedWith).toMatchObject({ code: 'token_expired' })
+  })
+
+  it('may be further away than a timer reaches', async () => {
+    const clock = new FakeClock(0)
+    const { wire } = await expiring(clock, 2 ** 32)
+    clock.advance(2 ** 31)
+    expect(wire.closedWith).not.toMatchObject({ code: 'token_expired' })
+  })
+
+  it('does not open a stream when the rules took too long', async () => {
+    const clock = new FakeClock(0)
+    const slow: ChannelOptions = {
+      message,
+      subscribe: async () => {
+        clock.advance(10)
+        return true
+      },
+    }
+    const { gateway } = createNode({ channels: { slow }, clock })
+    const open = gateway.open(opening(['slow'], { identity: { id: 'a', expiresAt: 10 } }), new RecordingWire())
+    await expect(open).rejects.toMatchObject({ code: 'token_expired' })
+  })
+
+  it('leaves no timer when the connection is closed before', async () => {
+    const clock = new FakeClock(0)
+    const without = new FakeClock(0)
+    const { connection } = await expiring(clock, 1e12)
+    createNode({ channels, clock: without })
+    connection.closed()
+    clock.advance(20_000)
+    without.advance(20_000)
+    expect(clock.pending).toBe(without.pending)
+  })
+})
+
+it('begins nothing when it drains', async () => {
+  const { gateway } = createNode({ channels })
+  gateway.drain()
+  await expect(gateway.open(opening(['open:1']), new RecordingWire())).rejects.toMatchObject({ code: 'draining' })
+  await expect(gateway.execute('[]', null)).rejects.toMatchObject({ code: 'draining', outcome: 'failed' })
+})

@@ -1,0 +1,107 @@
+/** One node's core on the memory broker, and a wire that records; for the tests of this folder. */
+import { type Clock, type ServerEvent, systemClock } from '@rt/protocol'
+import { memory } from '../backends/memory/broker'
+import type { ChannelOptions } from '../channel'
+import type { Broker } from '../ports/broker'
+import type { Identity, OutItem, Wire } from '../ports/connection'
+import { createAuthorize } from './authorize'
+import { createCommands } from './commands'
+import { compileContract } from './contract'
+import { createGateway } from './gateway'
+import { createHub } from './hub'
+import { readOrigins } from './origins'
+import { createPublishing } from './publishing'
+
+interface NodeSetup {
+  channels: Record<string, ChannelOptions>
+  authenticate?: (request: Request) => Identity | null | Promise<Identity | null>
+  broker?: Broker
+  clock?: Clock
+}
+
+export function createNode({ channels, authenticate = () => null, broker = memory(), clock = systemClock }: NodeSetup) {
+  const reported: unknown[] = []
+  const report = (error: unknown) => void reported.push(error)
+  const contract = compileContract(channels)
+  const hub = createHub({
+    broker,
+    clock,
+    node: 'node',
+    heartbeat: 20_000,
+    life: 1_800_000,
+    outboxBytes: 2 ** 20,
+    pageBytes: 2 ** 18,
+    ringBytes: 2 ** 20,
+    ringSize: 100,
+    linger: 10_000,
+    defer: (run) => void setImmediate(run),
+  })
+  const authorize = createAuthorize(report)
+  const publishing = createPublishing({ contract, authorize, broker, hub, dedupe: 300_000, report })
+  const runCommand = createCommands({ contract, authorize, publishing, hub })
+  const gateway = createGateway({
+    authenticate,
+    allowsOrigin: readOrigins(undefined),
+    contract,
+    authorize,
+    runCommand,
+    hub,
+    clock,
+    report,
+    heartbeat: 20_000,
+    pollHold: 25_000,
+    pollFloor: 5_000,
+    path: '/rt',
+  })
+  return { gateway, hub, broker, publishing, reported }
+}
+
+/** Records what is printed; `until` resolves with the first event that fits, also one that was printed before. */
+export class RecordingWire implements Wire {
+  readonly events: ServerEvent[] = []
+  closedWith: unknown
+  readonly #watchers = new Set<() => void>()
+
+  write(items: readonly OutItem[]): boolean {
+    for (const item of items) this.events.push(JSON.parse(item.json) as ServerEvent)
+    this.#changed()
+    return true
+  }
+
+  close(error: unknown): void {
+    this.closedWith = error
+    this.#changed()
+  }
+
+  until<T extends ServerEvent['type']>(
+    type: T,
+    fits: (event: Extract<ServerEvent, { type: T }>) => boolean = () => true,
+  ): Promise<Extract<ServerEvent, { type: T }>> {
+    return this.#when(() =>
+      this.events.find((event): event is Extract<ServerEvent, { type: T }> => {
+        return event.type === type && fits(event as Extract<ServerEvent, { type: T }>)
+      }),
+    )
+  }
+
+  untilClosed(): Promise<unknown> {
+    return this.#when(() => this.closedWith)
+  }
+
+  #when<T>(look: () => T | undefined): Promise<T> {
+    return new Promise((resolve) => {
+      const watch = () => {
+        const found = look()
+        if (found === undefined) return
+        this.#watchers.delete(watch)
+        resolve(found)
+      }
+      this.#watchers.add(watch)
+      watch()
+    })
+  }
+
+  #changed(): void {
+    for (const watch of [...this.#watchers]) watch()
+  }
+}

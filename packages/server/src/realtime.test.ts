@@ -1,0 +1,91 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { createRealtime } from './index'
+
+const message = z.object({ text: z.string() })
+const closing: { close(): Promise<void> }[] = []
+afterEach(async () => {
+  for (const rt of closing.splice(0)) await rt.close()
+})
+
+function start() {
+  const rt = createRealtime({
+    authenticate: (request) => {
+      const id = request.headers.get('authorization')?.slice('Bearer '.length)
+      return id === undefined ? null : { id, admin: id === 'root' }
+    },
+    channels: {
+      'chat:{room}': { message, subscribe: 'public', publish: ({ identity }) => identity !== null },
+      'cursor:{doc}': { message, delivery: 'live' },
+    },
+  })
+  closing.push(rt)
+  return rt
+}
+
+const post = (commands: unknown, token?: string) =>
+  new Request('http://localhost/rt', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+    body: JSON.stringify(commands),
+  })
+
+describe('rt', () => {
+  it('publishes and reads the history', async () => {
+    const rt = start()
+    const { id } = await rt.publish('chat:1', { text: 'a' }, { messageId: 'm' })
+    expect(await rt.publish('chat:1', { text: 'a' }, { messageId: 'm' })).toEqual({ id, duplicate: true })
+    await rt.publish('chat:1', { text: 'b' }, { from: 'bot' })
+    expect(await rt.history('chat:1', { last: 10 })).toEqual([
+      { id, time: Number.parseInt(id, 10), messageId: 'm', from: null, data: { text: 'a' } },
+      expect.objectContaining({ from: 'bot', data: { text: 'b' } }),
+    ])
+    expect(await rt.history('chat:1', { last: 1 })).toMatchObject([{ data: { text: 'b' } }])
+  })
+
+  it('publishes on live channels without an id', async () => {
+    expect(await start().publish('cursor:1', { text: 'a' })).toEqual({ id: null, duplicate: false })
+  })
+
+  it('stores the publications of one channel in the order of the calls', async () => {
+    const rt = start()
+    await Promise.all(['a', 'b', 'c'].map((text) => rt.publish('chat:1', { text })))
+    expect((await rt.history('chat:1', { last: 10 })).map(({ data }) => data.text)).toEqual(['a', 'b', 'c'])
+  })
+
+  it.each([0, 1.5, 1001])('has no history of %d', async (last) => {
+    await expect(start().history('chat:1', { last })).rejects.toMatchObject({ code: 'invalid_request' })
+  })
+
+  it('answers requests as the identity that authenticate returned', async () => {
+    const rt = start()
+    const publish = [{ type: 'publish', ref: 1, channel: 'chat:1', data: { text: 'hi' } }]
+    const refused = await rt.fetch(post(publish))
+    expect(await refused.json()).toMatchObject([{ ref: 1, error: { code: 'unauthenticated' } }])
+    const response = await rt.handlers.POST(post(publish, 'root'))
+    expect(await response.json()).toMatchObject([{ ref: 1, value: { duplicate: false } }])
+    expect(await rt.history('chat:1', { last: 1 })).toMatchObject([{ from: 'root' }])
+  })
+
+  it('closes once and begins nothing after', async () => {
+    const rt = start()
+    await Promise.all([rt.close(), rt.close()])
+    expect((await rt.fetch(post([]))).status).toBe(503)
+    await expect(rt.publish('chat:1', { text: 'a' })).rejects.toMatchObject({ code: 'closed', outcome: 'failed' })
+    await expect(rt.history('chat:1', { last: 1 })).rejects.toMatchObject({ code: 'closed' })
+  })
+})
+
+describe('createRealtime throws at start', () => {
+  it.each<[string, object]>([
+    ['path', { path: 'rt' }],
+    ['path', { path: '/rt?x' }],
+    ['heartbeat', { heartbeat: '1ms' }],
+    ['life', { life: 'long' }],
+    ['outboxBytes', { outboxBytes: 1 }],
+    ['origins', { origins: ['example.com'] }],
+    ['channels', { channels: { 'a:{b': { message } } }],
+  ])('for a wrong %s, naming it', (option, options) => {
+    expect(() => createRealtime({ channels: {}, ...options })).toThrow(new RegExp(`^${option}: `))
+  })
+})
