@@ -1,1 +1,21 @@
-export {}
+/** The door `@rt/client`. */
+export type { Clock, Declares, ErrorCode, Id, Issue, Outcome } from '@rt/protocol'
+export { isRealtimeError, RealtimeError } from '@rt/protocol'
+export type { Status } from './connection/states'
+export { type Client, type ClientEvents, createClient } from './create-client'
+export type { ClientOptions } from './options'
+export type { Socket, SocketConstructor } from './ports/environment'
+export type { Rung } from './ports/transport'
+export type {
+  ChannelEvents,
+  ChannelName,
+  Gap,
+  Message,
+  MessageOf,
+  PublishOf,
+  PublishOptions,
+  SubscribeOptions,
+  TypedChannel,
+  TypedClient,
+  Undeclared,
+} from './types'

@@ -1,0 +1,113 @@
+/** createClient: where the parts are joined. Read it first. */
+import { type Declares, RealtimeError } from '@rt/protocol'
+import { Registry } from './channels/registry'
+import { Connection } from './connection/connection'
+import { createEnvironment, resolveUrl } from './connection/environment'
+import type { Status } from './connection/states'
+import { Listeners } from './listeners'
+import { type ClientOptions, defaultTransports } from './options'
+import type { Environment } from './ports/environment'
+import type { Rung, Transport } from './ports/transport'
+import { createPost, type Endpoint } from './transports/http'
+import { idle } from './transports/idle'
+import { polling } from './transports/polling'
+import { sse } from './transports/sse'
+import { websocket } from './transports/websocket'
+import type { TypedClient, Undeclared } from './types'
+
+/** What `client.on` announces. */
+export interface ClientEvents {
+  status: Status
+  /** The transport in use; null while there is none. */
+  transport: Rung | null
+  /** What concerns the whole connection, and what no listener of a channel took. Without a listener it is written to the console. */
+  error: RealtimeError
+}
+
+export interface Client<R extends Declares = Undeclared> extends TypedClient<R> {
+  /** `degraded`: connected, but the server does not reach its broker; it resumes by itself. `failed`: refused for good, until `connect()`. */
+  readonly status: Status
+  /** The transport in use; null while there is none. */
+  readonly transport: Rung | null
+  /** Returns its own undo. */
+  on<E extends keyof ClientEvents>(event: E, callback: (value: ClientEvents[E]) => void): () => void
+  /** Connects before anything is subscribed or published, which connects by itself; tries again after `failed`. */
+  connect(): void
+  /** Drops the link as a fault would. The client comes back and resumes by itself: for tests, demos, and after a change of the network. */
+  reconnect(): void
+  /**
+   * Moves to this transport while the present one goes on, so that nothing is lost or late, and stays there while it works.
+   * Rejects with `unsupported` when it is not among `transports` or does not work here; then the present one goes on.
+   */
+  switchTo(transport: Rung): Promise<void>
+  /** Ends everything for good; commands that wait reject with `closed`. */
+  close(): void
+}
+
+/**
+ * A client of the endpoint at `url`: absolute, or in browsers relative to the page. It connects when something is first subscribed or published.
+ *
+ * @example
+ * import type { Realtime } from './realtime'
+ * const client = createClient<Realtime>('/rt')
+ * const off = client.channel('chat:42').subscribe(({ data }) => console.log(data.text), { last: 50 })
+ */
+export function createClient<R extends Declares = Undeclared>(url: string | URL, options: ClientOptions = {}): Client<R> {
+  const environment = createEnvironment(options)
+  const endpoint: Endpoint = { url: resolveUrl(url), fetch: environment.fetch, headers: options.headers ?? {} }
+  const post = createPost(endpoint)
+  const listeners = new Listeners<ClientEvents>()
+  const unheard = (error: RealtimeError) => {
+    if (!listeners.emit('error', error)) console.error(error)
+  }
+
+  const connection = new Connection(
+    {
+      environment,
+      transports: (options.transports ?? defaultTransports).map((rung) => makers[rung](endpoint, environment)),
+      idle: (rung) => idle(rung, post),
+      post,
+      token: options.token,
+      timeout: options.timeout ?? 30_000,
+    },
+    {
+      deliver: (delivery) => registry.deliver(delivery),
+      status: (status) => listeners.emit('status', status),
+      transport: (rung) => listeners.emit('transport', rung),
+      error: unheard,
+    },
+  )
+  const registry = new Registry({
+    subscribe: (channel, last) => connection.subscribe(channel, last),
+    unsubscribe: (channel) => connection.unsubscribe(channel),
+    execute: (order, signal) => connection.execute(order, signal),
+    now: () => environment.clock.now(),
+    unheard,
+  })
+
+  return {
+    get status() {
+      return connection.status
+    },
+    get transport() {
+      return connection.rung
+    },
+    // The types are the server's; at run time a channel is a channel.
+    channel: (name) => registry.get(name) as never,
+    on: (event, callback) => listeners.on(event, callback),
+    connect: () => connection.connect(),
+    reconnect: () => connection.reconnect(),
+    switchTo: (rung) => connection.switchTo(rung),
+    close() {
+      connection.close()
+      registry.close()
+    },
+  }
+}
+
+const makers: { readonly [R in Rung]: (endpoint: Endpoint, environment: Environment) => Transport } = {
+  websocket: ({ url }, environment) => websocket(url, environment),
+  sse,
+  'long-poll': (endpoint, { clock }) => polling('long-poll', endpoint, clock),
+  poll: (endpoint, { clock }) => polling('poll', endpoint, clock),
+}

@@ -1,0 +1,47 @@
+/** The transport port: one way to print a stream. The connection opens links; a transport decides nothing beyond open, events in order, alive, closed. */
+import type { RealtimeError, ServerEvent } from '@rt/protocol'
+import type { ResumeRequest } from '../channels/subscriptions'
+
+/** The names of the transports, which are the rungs of the ladder. */
+export type Rung = 'websocket' | 'sse' | 'long-poll' | 'poll'
+
+/** Why a link ended. */
+export interface Closed {
+  /** What our server said; null when it did not speak: the path or the network ended it. */
+  readonly error: RealtimeError | null
+  /** For people who debug: `502 text/html`, `close code 1006`. */
+  readonly detail: string
+}
+
+/** Given by the connection. A transport never calls it while `open` runs, nor after `closed` or `Link.close()`. */
+export interface LinkListener {
+  /** Events in the order of the stream; on every transport `hello` is the first and `cursor` follows what it accounts for. */
+  events(events: readonly ServerEvent[]): void
+  /** Something arrived: called before the events of a frame. `quiet`: nothing is to be expected for so many milliseconds. */
+  alive(quiet?: number): void
+  closed(reason: Closed): void
+}
+
+/** What a transport asks while it opens a stream; polling asks again before each poll. */
+export interface LinkStart {
+  request(): ResumeRequest
+  token(): string | undefined
+}
+
+/** An open, or opening, stream. */
+export interface Link {
+  /** Sends a frame of commands (JSON text). Absent where commands go by POST. Called only after `hello`. */
+  send?(text: string): void
+  /** The wanted channels changed: ask again at once. Absent where a change needs a command or a new link. */
+  refresh?(): void
+  /** Ends the link without a further call to the listener; frees every timer and socket. */
+  close(): void
+}
+
+export interface Transport {
+  readonly rung: Rung
+  open(start: LinkStart, listener: LinkListener): Link
+}
+
+/** Sends a frame of commands by POST and resolves with what came back: an array of results. Rejects with {@link Closed}. */
+export type Post = (text: string, token: string | undefined, signal: AbortSignal) => Promise<readonly ServerEvent[]>

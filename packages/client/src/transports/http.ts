@@ -1,0 +1,112 @@
+/** Requests to the endpoint over fetch: query, headers, refusals, and the POST of commands. Used by SSE, polling and the connection. */
+import { type ErrorBody, errorFromBody, isRealtimeError, type OpenCommand, type ResultEvent } from '@rt/protocol'
+import type { ResumeRequest } from '../channels/subscriptions'
+import type { Closed, Post } from '../ports/transport'
+
+/** Where the endpoint is and how to get there. */
+export interface Endpoint {
+  /** Absolute, without the query of a stream. */
+  readonly url: URL
+  readonly fetch: typeof globalThis.fetch
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** A query longer than this goes into a body: proxies refuse lines of 4 to 8 kB. */
+const LONGEST_QUERY = 3500
+
+/** The query of a stream; null when it is too long for a URL. */
+export function streamQuery({ channels, cursor }: ResumeRequest, extra: string): string | null {
+  let query = `?${extra}channels=${channels.map(({ channel }) => encodeURIComponent(channel)).join(',')}`
+  if (channels.some(({ last }) => last)) query += `&last=${channels.map(({ last }) => last ?? 0).join(',')}`
+  if (cursor !== undefined) {
+    query += `&cursor=${encodeURIComponent(cursor)}`
+    const fresh = channels.filter((request) => request.new)
+    if (fresh.length > 0) query += `&new=${fresh.map(({ channel }) => encodeURIComponent(channel)).join(',')}`
+  }
+  return query.length > LONGEST_QUERY ? null : query
+}
+
+/** The same as a command. */
+export function openCommand({ channels, cursor }: ResumeRequest, token?: string): string {
+  const command: OpenCommand = {
+    type: 'open',
+    channels,
+    ...(cursor !== undefined && { cursor }),
+    ...(token !== undefined && { token }),
+  }
+  return JSON.stringify(command)
+}
+
+/** The endpoint's URL with a query behind the one that it may have. */
+export function withQuery(url: URL, query: string): URL {
+  const target = new URL(url)
+  target.search = target.search === '' ? query : `${target.search}&${query.slice(1)}`
+  return target
+}
+
+/** Asks for a stream or a poll: by GET, by POST when the list of channels is too long for a URL. */
+export function requestStream(
+  endpoint: Endpoint,
+  request: ResumeRequest,
+  token: string | undefined,
+  { accept, extra = '', etag, signal }: { accept: string; extra?: string; etag?: string | undefined; signal: AbortSignal },
+): Promise<Response> {
+  const query = streamQuery(request, extra)
+  const headers: Record<string, string> = { ...endpoint.headers, Accept: accept }
+  if (token !== undefined) headers['Authorization'] = `Bearer ${token}`
+  if (etag !== undefined) headers['If-None-Match'] = etag
+  if (query === null) headers['Content-Type'] = 'application/json'
+  const { fetch } = endpoint
+  return fetch(withQuery(endpoint.url, query ?? `?${extra}`), {
+    method: query === null ? 'POST' : 'GET',
+    headers,
+    body: query === null ? openCommand(request) : null,
+    cache: 'no-store',
+    signal,
+  })
+}
+
+/** What an answer says that is not the one we asked for. Anything but our own error body is an intermediary's. */
+export async function refusal(response: Response): Promise<Closed> {
+  const type = response.headers.get('content-type') ?? 'no content type'
+  const detail = `${response.status} ${type}`
+  const body: unknown = type.includes('json') ? await response.json().catch(() => null) : await response.body?.cancel()
+  const said = typeof body === 'object' && body !== null && 'error' in body ? body.error : null
+  if (typeof said !== 'object' || said === null || !('code' in said)) return { error: null, detail }
+  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
+  return {
+    error: errorFromBody({ ...(Number.isFinite(seconds) && { retryAfter: seconds * 1000 }), ...(said as Partial<ErrorBody>) }),
+    detail,
+  }
+}
+
+/** Any failure of a fetch as a reason. */
+export function failure(error: unknown): Closed {
+  return isRealtimeError(error) ? { error, detail: error.message } : { error: null, detail: String(error) }
+}
+
+/** The POST of commands. */
+export function createPost(endpoint: Endpoint): Post {
+  return async (text, token, signal) => {
+    const { fetch } = endpoint
+    const response = await fetch(endpoint.url, {
+      method: 'POST',
+      headers: {
+        ...endpoint.headers,
+        Accept: 'application/json',
+        'Content-Type': 'application/json',
+        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+      },
+      body: text,
+      signal,
+    }).catch((error: unknown) => {
+      throw failure(error)
+    })
+    if (!response.ok || response.headers.get('content-type')?.includes('json') !== true) throw await refusal(response)
+    const results: unknown = await response.json().catch((error: unknown) => {
+      throw failure(error)
+    })
+    if (!Array.isArray(results)) throw { error: null, detail: 'The answer is no array of results.' } satisfies Closed
+    return results as ResultEvent[]
+  }
+}

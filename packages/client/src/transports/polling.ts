@@ -1,0 +1,107 @@
+/** The stream as polls: `long-poll` lets the server hold each one, `poll` asks, goes and comes back. Opened by the connection. */
+import { type Clock, type PollBody, PROTOCOL_VERSION, type ServerEvent, times, type Timer } from '@rt/protocol'
+import type { Closed, Transport } from '../ports/transport'
+import { type Endpoint, failure, refusal, requestStream } from './http'
+
+/** Seconds that the server may hold a poll; halved each time that something on the path does not wait so long. */
+const HOLD = 25
+const SHORTEST_HOLD = 6
+/** An empty answer to a held poll that came sooner than this (ms) was not held: don't ask in a circle. */
+const AT_ONCE = 1000
+
+export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: Clock): Transport {
+  let hold = rung === 'long-poll' ? HOLD : 0
+
+  return {
+    rung,
+    open(start, listener) {
+      let abort = new AbortController()
+      let timer: Timer | undefined
+      let closed = false
+      let first = true
+      let etag: string | undefined
+      let next: number = times.pollFloor
+
+      const close = () => {
+        closed = true
+        clock.clearTimeout(timer)
+        abort.abort()
+      }
+      const end = (reason: Closed) => {
+        close()
+        listener.closed(reason)
+      }
+      const poll = () => {
+        clock.clearTimeout(timer)
+        abort.abort()
+        abort = new AbortController()
+        const { signal } = abort
+        // Nothing to ask for until `refresh`.
+        if (start.request().channels.length === 0) return listener.alive(Number.POSITIVE_INFINITY)
+        const asked = clock.monotonic()
+        // The first one is not held: its answer is the proof that polls come through.
+        const wait = first ? 0 : hold
+        ask(wait, signal).catch((error: unknown) => {
+          if (signal.aborted) return
+          const reason = typeof error === 'object' && error !== null && 'detail' in error ? (error as Closed) : failure(error)
+          const cut = reason.error === null && wait > 0 && (clock.monotonic() - asked > AT_ONCE || /^504 /.test(reason.detail))
+          if (!cut || hold / 2 < SHORTEST_HOLD) return end(reason)
+          hold = Math.floor(hold / 2)
+          poll()
+        })
+      }
+      const ask = async (wait: number, signal: AbortSignal) => {
+        const asked = clock.monotonic()
+        const response = await requestStream(endpoint, start.request(), start.token(), {
+          accept: 'application/json',
+          extra: wait > 0 ? `wait=${wait}&` : '',
+          // A held poll is answered only with news.
+          etag: wait > 0 ? undefined : etag,
+          signal,
+        })
+        if (response.status !== 304) {
+          const body = response.status === 200 ? await readBody(response) : null
+          if (signal.aborted) return
+          if (body === null) throw await refusal(response)
+          etag = response.headers.get('etag') ?? undefined
+          next = body.next
+          const held = wait > 0 && (body.events.length > 0 || clock.monotonic() - asked >= AT_ONCE)
+          if (wait > 0 && !held) next = Math.max(next, AT_ONCE)
+          // The first one of a long poll was a short one, whose pause is not meant for us.
+          else if (wait === 0 && hold > 0) next = 0
+          listener.events([
+            ...(first && body.events[0]?.type !== 'hello' ? [HELLO] : []),
+            ...body.events,
+            { type: 'cursor', cursor: body.cursor },
+          ])
+          first = false
+        }
+        if (closed || signal.aborted) return
+        // Behind the events: a valid answer is the proof.
+        listener.alive(next)
+        if (closed || signal.aborted) return
+        timer = clock.setTimeout(poll, next)
+      }
+
+      queueMicrotask(() => {
+        if (!closed) poll()
+      })
+      return {
+        refresh() {
+          etag = undefined
+          if (!closed) poll()
+        },
+        close,
+      }
+    },
+  }
+}
+
+const HELLO: ServerEvent = { type: 'hello', version: PROTOCOL_VERSION, node: '', heartbeat: times.heartbeat }
+
+async function readBody(response: Response): Promise<PollBody | null> {
+  if (response.headers.get('content-type')?.includes('json') !== true) return null
+  const body = (await response.json()) as Partial<PollBody> | null
+  if (body === null || !Array.isArray(body.events) || typeof body.cursor !== 'string' || typeof body.next !== 'number') return null
+  return body as PollBody
+}

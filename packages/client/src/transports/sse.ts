@@ -1,0 +1,67 @@
+/** The stream as server-sent events over fetch, which unlike EventSource can send headers and survives a 502. Opened by the connection. */
+import { decodeEvents } from '@rt/protocol'
+import type { Closed, Transport } from '../ports/transport'
+import { createEventStream } from './event-stream'
+import { type Endpoint, failure, refusal, requestStream } from './http'
+
+/** Characters that one block may have: a history of large publications fits, an endless line does not. */
+const LIMIT = 16 * 1024 * 1024
+
+export function sse(endpoint: Endpoint): Transport {
+  return {
+    rung: 'sse',
+    open(start, listener) {
+      const abort = new AbortController()
+      const { signal } = abort
+
+      const read = async (): Promise<Closed> => {
+        const response = await requestStream(endpoint, start.request(), start.token(), {
+          accept: 'text/event-stream',
+          signal,
+        })
+        const type = response.headers.get('content-type')
+        if (response.status !== 200 || type?.startsWith('text/event-stream') !== true || response.body === null) {
+          return refusal(response)
+        }
+        let foreign = false
+        const feed = createEventStream(
+          {
+            data(text) {
+              const events = decodeEvents(`[${text}]`)
+              if (events === null) foreign = true
+              if (foreign || signal.aborted) return
+              listener.alive()
+              if (!signal.aborted) listener.events(events ?? [])
+            },
+            id(cursor) {
+              if (signal.aborted) return
+              listener.alive()
+              if (!signal.aborted) listener.events([{ type: 'cursor', cursor }])
+            },
+            comment() {
+              if (!signal.aborted) listener.alive()
+            },
+          },
+          LIMIT,
+        )
+        const reader = response.body.getReader()
+        const decoder = new TextDecoder()
+        while (true) {
+          const { done, value } = await reader.read()
+          if (done) return { error: null, detail: 'The stream ended.' }
+          const fits = feed(decoder.decode(value, { stream: true }))
+          if (foreign || !fits) return { error: null, detail: foreign ? 'A block that is not ours.' : 'An endless block.' }
+        }
+      }
+
+      read()
+        .catch(failure)
+        .then((reason) => {
+          if (signal.aborted) return
+          abort.abort()
+          listener.closed(reason)
+        })
+      return { close: () => abort.abort() }
+    },
+  }
+}
