@@ -53,12 +53,18 @@ describe('authenticate', () => {
     expect(reported).toMatchObject([{ message: 'password of the database' }])
   })
 
-  it.each([{}, { id: '' }, { id: 7 }, { id: 'a'.repeat(256) }, { id: '\ud800' }, { id: 'a', expiresAt: 'soon' }, 'a'])(
-    'does not take %j for an identity',
-    async (answer) => {
-      await expect(authenticate(() => answer).identity).rejects.toMatchObject({ code: 'internal' })
-    },
-  )
+  it.each([
+    {},
+    { id: '' },
+    { id: 7 },
+    { id: 'a'.repeat(256) },
+    { id: '\ud800' },
+    { id: 'a', expiresAt: 'soon' },
+    { id: 'a', expiresAt: Number.NaN },
+    'a',
+  ])('does not take %j for an identity', async (answer) => {
+    await expect(authenticate(() => answer).identity).rejects.toMatchObject({ code: 'internal' })
+  })
 
   it('refuses an identity whose time is over', async () => {
     await expect(authenticate(() => ({ id: 'a', expiresAt: 1000 })).identity).rejects.toMatchObject({

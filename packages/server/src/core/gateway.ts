@@ -204,7 +204,8 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
 function isIdentity(value: unknown): value is Identity {
   if (typeof value !== 'object' || value === null || !('id' in value) || typeof value.id !== 'string') return false
   if (value.id === '' || value.id.length > ID_LENGTH || /\p{Surrogate}/u.test(value.id)) return false
-  return !('expiresAt' in value) || value.expiresAt === undefined || typeof value.expiresAt === 'number'
+  if (!('expiresAt' in value) || value.expiresAt === undefined) return true
+  return typeof value.expiresAt === 'number' && !Number.isNaN(value.expiresAt)
 }
 
 function expired(): RealtimeError {
