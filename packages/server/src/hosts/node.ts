@@ -189,12 +189,14 @@ function print(reply: CompleteReply, req: IncomingMessage, res: ServerResponse):
 
 function printStream(reply: Extract<HttpReply, { stream: unknown }>, res: ServerResponse): void {
   res.writeHead(reply.status, { ...reply.headers })
+  // Compressing middleware keeps back what is not flushed.
+  const flush =
+    'flush' in res && typeof res.flush === 'function' ? () => void (res as { flush: () => void }).flush() : null
   const sink: ByteSink = {
     write(chunk) {
       if (res.destroyed || res.writableEnded) return false
       const more = res.write(chunk)
-      // Compressing middleware keeps back what is not flushed.
-      if ('flush' in res && typeof res.flush === 'function') res.flush()
+      flush?.()
       return more
     },
     onDrain: (run) => void res.on('drain', run),
