@@ -5,10 +5,10 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { ErrorBody, Json, ServerEvent } from '@rt/protocol'
 import { RealtimeError } from '@rt/protocol'
 import { afterEach, describe, expect, it } from 'vitest'
-import { WebSocketServer, type WebSocket } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import { type Client, createClient } from './create-client'
-import type { Rung } from './ports/transport'
 import type { ClientOptions } from './options'
+import type { Rung } from './ports/transport'
 
 interface Stored {
   readonly id: string
@@ -92,7 +92,10 @@ class LittleServer {
     this.streams.add(printer)
     const cursor = query.get('cursor') ?? undefined
     const from = cursor ?? String(this.#n)
-    printer.print([{ type: 'hello', version: 1, node: 'little', heartbeat: 20_000 }, { type: 'cursor', cursor: from }])
+    printer.print([
+      { type: 'hello', version: 1, node: 'little', heartbeat: 20_000 },
+      { type: 'cursor', cursor: from },
+    ])
     if (!this.swallowed.has(printer.rung)) printer.print(this.#news(query, printer.channels))
   }
 
@@ -128,17 +131,36 @@ class LittleServer {
   }
 
   #execute(text: string): ServerEvent[] {
-    const commands = JSON.parse(text) as { type: string; ref: number; channel: string; data: Json; messageId: string; last: number }[]
+    const commands = JSON.parse(text) as {
+      type: string
+      ref: number
+      channel: string
+      data: Json
+      messageId: string
+      last: number
+    }[]
     this.asked.push(`commands ${commands.map((command) => `${command.type} ${command.channel}`).join(', ')}`)
     return commands.flatMap((command): ServerEvent[] => {
       if (command.type !== 'publish' && command.type !== 'history') return []
       const refusal = this.refusals.shift()
       if (refusal !== undefined) {
-        return [{ type: 'result', ref: command.ref, error: { ...new RealtimeError(refusal.code, 'No.').toJSON(), ...refusal } }]
+        return [
+          {
+            type: 'result',
+            ref: command.ref,
+            error: { ...new RealtimeError(refusal.code, 'No.').toJSON(), ...refusal },
+          },
+        ]
       }
       if (command.type === 'history') {
         const items = this.log.filter(({ channel }) => channel === command.channel).slice(-command.last)
-        return [{ type: 'result', ref: command.ref, value: items.map(({ id, messageId, data }) => ({ id, messageId, data })) }]
+        return [
+          {
+            type: 'result',
+            ref: command.ref,
+            value: items.map(({ id, messageId, data }) => ({ id, messageId, data })),
+          },
+        ]
       }
       const { id } = this.publish(command.channel, command.data, command.messageId)
       return [{ type: 'result', ref: command.ref, value: { id } }]
@@ -174,7 +196,11 @@ class LittleServer {
     }
     if (url.searchParams.get('open') !== 'first') return begin(url.searchParams)
     ws.once('message', (data) => {
-      const open = JSON.parse(data.toString()) as { channels: { channel: string; new?: boolean }[]; cursor?: string; token?: string }
+      const open = JSON.parse(data.toString()) as {
+        channels: { channel: string; new?: boolean }[]
+        cursor?: string
+        token?: string
+      }
       if (this.token !== null && open.token !== this.token) return ws.close(4401, 'unauthenticated')
       const query = new Map([['channels', open.channels.map(({ channel }) => channel).join(',')]])
       if (open.cursor !== undefined) query.set('cursor', open.cursor)
@@ -230,7 +256,11 @@ class LittleServer {
       channels,
       print: (events) =>
         void response.write(
-          events.map((event) => (event.type === 'cursor' ? `id: ${event.cursor}\n\n` : `data: ${JSON.stringify(event)}\n\n`)).join(''),
+          events
+            .map((event) =>
+              event.type === 'cursor' ? `id: ${event.cursor}\n\n` : `data: ${JSON.stringify(event)}\n\n`,
+            )
+            .join(''),
         ),
       cut: () => response.destroy(),
     }
@@ -350,7 +380,9 @@ describe.each<Rung>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung)
   it('publishes and is told the id', async () => {
     const { client, server } = await setUp({ transports })
     await expect(client.channel('a').publish({ n: 1 })).resolves.toEqual({ id: '1000-1' })
-    await expect(client.channel('a').history({ last: 5 })).resolves.toMatchObject([{ id: '1000-1', data: { n: 1 }, from: null }])
+    await expect(client.channel('a').history({ last: 5 })).resolves.toMatchObject([
+      { id: '1000-1', data: { n: 1 }, from: null },
+    ])
     expect(server.log).toMatchObject([{ channel: 'a', data: { n: 1 } }])
   })
 
@@ -448,7 +480,9 @@ describe('the ladder', () => {
     await connected(client)
     await expect(client.switchTo('sse')).rejects.toMatchObject({ code: 'unsupported' })
     expect([client.status, client.transport]).toEqual(['connected', 'websocket'])
-    await expect((await setUp({ transports: ['poll'] })).client.switchTo('sse')).rejects.toMatchObject({ code: 'unsupported' })
+    await expect((await setUp({ transports: ['poll'] })).client.switchTo('sse')).rejects.toMatchObject({
+      code: 'unsupported',
+    })
   })
 })
 
@@ -458,7 +492,10 @@ describe('commands', () => {
     server.refusals.push({ code: 'invalid_message', issues: [{ message: 'too short' }] })
     const room = client.channel('a')
     const [first, second] = await Promise.allSettled([room.publish(''), room.publish('ok')])
-    expect(first).toMatchObject({ status: 'rejected', reason: { code: 'invalid_message', issues: [{ message: 'too short' }] } })
+    expect(first).toMatchObject({
+      status: 'rejected',
+      reason: { code: 'invalid_message', issues: [{ message: 'too short' }] },
+    })
     expect(second.status).toBe('fulfilled')
   })
 

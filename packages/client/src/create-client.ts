@@ -1,5 +1,5 @@
 /** createClient: where the parts are joined. Read it first. */
-import { type Declares, RealtimeError } from '@rt/protocol'
+import type { Declares, RealtimeError } from '@rt/protocol'
 import { Registry } from './channels/registry'
 import { Connection } from './connection/connection'
 import { createEnvironment, resolveUrl } from './connection/environment'
@@ -52,7 +52,10 @@ export interface Client<R extends Declares = Undeclared> extends TypedClient<R> 
  * const client = createClient<Realtime>('/rt')
  * const off = client.channel('chat:42').subscribe(({ data }) => console.log(data.text), { last: 50 })
  */
-export function createClient<R extends Declares = Undeclared>(url: string | URL, options: ClientOptions = {}): Client<R> {
+export function createClient<R extends Declares = Undeclared>(
+  url: string | URL,
+  options: ClientOptions = {},
+): Client<R> {
   const environment = createEnvironment(options)
   const endpoint: Endpoint = { url: resolveUrl(url), fetch: environment.fetch, headers: options.headers ?? {} }
   const post = createPost(endpoint)

@@ -87,7 +87,9 @@ export class Channel implements AsyncIterable<AnyMessage> {
       (message) => {
         if (queue.push(message) > ITERATOR_LIMIT) {
           queue.length = 0
-          stop(new RealtimeError('rate_limited', `The loop over "${this.name}" left ${ITERATOR_LIMIT} messages unread.`))
+          stop(
+            new RealtimeError('rate_limited', `The loop over "${this.name}" left ${ITERATOR_LIMIT} messages unread.`),
+          )
         }
         wake?.()
       },

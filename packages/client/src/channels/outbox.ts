@@ -142,7 +142,9 @@ export class Outbox {
     if (entry === undefined) return
     if ('value' in result) {
       const { value } = result
-      if (typeof value === 'object' && value !== null && 'live' in value) this.markLive(entry.order.channel)
+      // What is not stored has no id.
+      if (typeof value === 'object' && value !== null && 'id' in value && value.id === null)
+        this.markLive(entry.order.channel)
       this.#remove(entry)
       entry.resolve(value)
       return

@@ -120,8 +120,10 @@ export class Connection {
   readonly #again = new Map<string, { at: number; tries: number; gap: boolean }>()
 
   #token: string | undefined
-  /** The token was renewed and nothing has come of it yet: the next refusal is for good. */
-  #renewed = false
+  /** When the token was last renewed: a new one that is refused so soon is refused for good. */
+  #renewedAt = Number.NEGATIVE_INFINITY
+  /** Channels that a stream was refused for as a whole with "who are you?", which may mean them or us: a stream without them tells. */
+  #suspects: { readonly channels: readonly ChannelRequest[]; readonly error: RealtimeError } | null = null
   #posting: Posting | null = null
   #postFailures = 0
 
@@ -212,7 +214,8 @@ export class Connection {
 
   /** Sends a command as soon as there is a link, and again until it is answered. */
   execute(order: Order, signal: AbortSignal | undefined): Promise<unknown> {
-    if (this.#state === 'closed') return Promise.reject(new RealtimeError('closed', 'The client is closed.', { outcome: 'failed' }))
+    if (this.#state === 'closed')
+      return Promise.reject(new RealtimeError('closed', 'The client is closed.', { outcome: 'failed' }))
     if (order.type === 'publish' && this.#outbox.isLive(order.channel) && !this.#live) {
       const message = 'There is no link, and live messages are not kept.'
       return Promise.reject(new RealtimeError('timeout', message, { outcome: 'failed' }))
@@ -263,7 +266,10 @@ export class Connection {
         this.#check()
         return
       case 'reject':
-        this.#outbox.rejectAll('closed', this.#state === 'closed' ? 'The client was closed.' : 'The server refused the connection.')
+        this.#outbox.rejectAll(
+          'closed',
+          this.#state === 'closed' ? 'The client was closed.' : 'The server refused the connection.',
+        )
         this.#switched(new RealtimeError('closed', 'The connection ended.'))
         return
       default:
@@ -319,8 +325,9 @@ export class Connection {
 
   #launch(rung: Rung, purpose: Purpose): void {
     const { channels } = this.#subscriptions.request()
+    const bare = channels.length === 0 || this.#suspects !== null
     const transport =
-      channels.length === 0 && rung !== 'websocket' ? this.#options.idle(rung) : (this.#transports.get(rung) as Transport)
+      bare && rung !== 'websocket' ? this.#options.idle(rung) : (this.#transports.get(rung) as Transport)
     const now = this.#now
     const attempt: Attempt = {
       rung,
@@ -373,10 +380,15 @@ export class Connection {
     }
   }
 
-  /** Forgets the token so that a new one is fetched; false when there is no new one to be had. */
+  /** Whether a new token may help. */
+  get #renewable(): boolean {
+    return typeof this.#options.token === 'function' && this.#now - this.#renewedAt >= backoff.healthy
+  }
+
+  /** Forgets the token so that a new one is fetched; false when that would not help. */
   #renew(): boolean {
-    if (this.#renewed || typeof this.#options.token !== 'function') return false
-    this.#renewed = true
+    if (!this.#renewable) return false
+    this.#renewedAt = this.#now
     this.#token = undefined
     return true
   }
@@ -414,12 +426,24 @@ export class Connection {
         attempt.degraded = event.broker === 'degraded'
         if (attempt.proven) this.#fire(attempt.degraded ? 'degraded' : 'restored')
         return
-      default: {
-        const lost = event.type === 'unsubscribed' && this.#subscriptions.isEstablished(event.channel)
-        for (const delivery of this.#subscriptions.accept(attempt.stream, event)) this.#deliver(delivery, lost)
-        if (event.type === 'hello') this.#sync()
+      case 'unsubscribed': {
+        // The token may have expired without the server saying so: with a new one nothing needs to be given up.
+        const error = event.error === undefined ? null : errorFromBody(event.error)
+        if (blameOf(error, true) === 'token' && this.#renewable) {
+          attempt.link.close()
+          return this.#closed(attempt, { error, detail: 'A channel was refused.' })
+        }
+        return this.#accept(attempt, event)
       }
+      default:
+        this.#accept(attempt, event)
+        if (event.type === 'hello') this.#sync()
     }
+  }
+
+  #accept(attempt: Attempt, event: ServerEvent): void {
+    const lost = event.type === 'unsubscribed' && this.#subscriptions.isEstablished(event.channel)
+    for (const delivery of this.#subscriptions.accept(attempt.stream, event)) this.#deliver(delivery, lost)
   }
 
   #deliver(delivery: Delivery, lost: boolean): void {
@@ -466,10 +490,12 @@ export class Connection {
       if (this.#current !== attempt) return
     }
     this.#endCandidates()
+    const suspects = this.#suspects
+    this.#suspects = null
+    if (suspects !== null && attempt.rung !== 'websocket') this.#refuseChannels(suspects.channels, suspects.error)
     this.#round = null
     this.#staggerAt = this.#retryAt = this.#replaceAt = NEVER
     this.#failedRounds = this.#replaceFailures = 0
-    this.#renewed = false
     this.#ladder.proven(attempt.rung, this.#now)
     if (before === attempt || before?.rung !== attempt.rung || this.#climbAt === NEVER) {
       this.#climbAt = this.#now + this.#ladder.nextClimb(attempt.rung)
@@ -550,8 +576,11 @@ export class Connection {
     let blame = blameOf(error, attempt.hello)
     if (bye !== null && bye.retryAfter === undefined && blame === 'server') blame = 'client'
 
-    if (error !== null && (blame === 'client' || (blame === 'token' && !this.#renew()))) return this.#refuse(error)
-    if (error !== null && blame === 'channels' && !this.#refuseChannels(attempt, error)) return this.#refuse(error)
+    if (error !== null) {
+      const hopeless = blame === 'token' && !this.#renew() && !this.#suspect(attempt, error)
+      if (hopeless || blame === 'client') return this.#refuse(error)
+      if (blame === 'channels' && !this.#refuseChannels(attempt.channels, error)) return this.#refuse(error)
+    }
     const atOnce = blame === 'token' || blame === 'channels'
     const wait = atOnce ? 0 : retryAfter
     if (!this.#live) this.#lostInRound(attempt, wasCurrent, blame, wait)
@@ -625,15 +654,24 @@ export class Connection {
 
   #refuse(error: RealtimeError): void {
     this.#token = undefined
-    this.#renewed = false
+    this.#renewedAt = Number.NEGATIVE_INFINITY
+    this.#suspects = null
     this.#fire('refused')
     this.#listener.error(error)
   }
 
+  /** Whether the channels of a first request may be what was refused, and not the client. On WebSocket channels are refused one by one. */
+  #suspect({ rung, hello, channels }: Attempt, error: RealtimeError): boolean {
+    const possible = this.#suspects === null && !this.#live && rung !== 'websocket' && !hello
+    if (!possible || channels.length === 0 || !channels.every((request) => request.new)) return false
+    this.#suspects = { channels, error }
+    return true
+  }
+
   /** Tells the channels that a stream was refused for; false when it had none. Those that were new to it are to blame, if there are any. */
-  #refuseChannels(attempt: Attempt, error: RealtimeError): boolean {
-    const fresh = attempt.channels.filter((request) => request.new)
-    const refused = fresh.length > 0 ? fresh : attempt.channels
+  #refuseChannels(channels: readonly ChannelRequest[], error: RealtimeError): boolean {
+    const fresh = channels.filter((request) => request.new)
+    const refused = fresh.length > 0 ? fresh : channels
     for (const { channel } of refused) {
       if (!this.#subscriptions.channels.has(channel)) continue
       this.#subscriptions.remove(channel)
@@ -767,8 +805,14 @@ export class Connection {
     this.#postFailures++
     this.#postAt = this.#now + delay(this.#postFailures, error?.retryAfter, this.#environment.random())
     const blame = blameOf(error, false)
-    if (detail.startsWith('413')) this.#outbox.refused(posting, new RealtimeError('payload_too_large', detail, { outcome: 'failed' }))
-    else if (error !== null && blame === 'token' && this.#postFailures === 1 && typeof this.#options.token === 'function') {
+    if (detail.startsWith('413'))
+      this.#outbox.refused(posting, new RealtimeError('payload_too_large', detail, { outcome: 'failed' }))
+    else if (
+      error !== null &&
+      blame === 'token' &&
+      this.#postFailures === 1 &&
+      typeof this.#options.token === 'function'
+    ) {
       this.#token = undefined
       this.#postAt = posting.deadline = NEVER
       const again = () => {
@@ -810,7 +854,14 @@ export class Connection {
   }
 
   #nextAt(): number {
-    let at = Math.min(this.#staggerAt, this.#retryAt, this.#climbAt, this.#replaceAt, this.#postAt, this.#outbox.nextAt())
+    let at = Math.min(
+      this.#staggerAt,
+      this.#retryAt,
+      this.#climbAt,
+      this.#replaceAt,
+      this.#postAt,
+      this.#outbox.nextAt(),
+    )
     for (const attempt of this.#attempts) at = Math.min(at, attempt.deadline)
     for (const again of this.#again.values()) at = Math.min(at, again.at)
     if (this.#live) at = Math.min(at, this.#current?.renewAt ?? NEVER)
@@ -834,7 +885,8 @@ export class Connection {
     if (this.#retryAt <= now) this.#fire('due')
     if (this.#staggerAt <= now) {
       this.#staggerAt = NEVER
-      if (this.#round !== null && this.#attempts.size === 1 && this.#current?.hello === false) this.#nextRung(this.#round)
+      if (this.#round !== null && this.#attempts.size === 1 && this.#current?.hello === false)
+        this.#nextRung(this.#round)
       this.#staggerAt = NEVER
     }
     for (const [channel, again] of this.#again) {

@@ -1,7 +1,7 @@
 /** The browser, Node or whatever else this runs in, as the environment port; made by createClient. */
 import { type Clock, systemClock } from '@rt/protocol'
-import type { Environment, Socket, SocketConstructor } from '../ports/environment'
 import type { ClientOptions } from '../options'
+import type { Environment, Socket, SocketConstructor } from '../ports/environment'
 
 type Options = Pick<ClientOptions, 'clock' | 'fetch' | 'WebSocket' | 'headers'>
 

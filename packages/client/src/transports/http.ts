@@ -49,7 +49,12 @@ export function requestStream(
   endpoint: Endpoint,
   request: ResumeRequest,
   token: string | undefined,
-  { accept, extra = '', etag, signal }: { accept: string; extra?: string; etag?: string | undefined; signal: AbortSignal },
+  {
+    accept,
+    extra = '',
+    etag,
+    signal,
+  }: { accept: string; extra?: string; etag?: string | undefined; signal: AbortSignal },
 ): Promise<Response> {
   const query = streamQuery(request, extra)
   const headers: Record<string, string> = { ...endpoint.headers, Accept: accept }
@@ -75,7 +80,10 @@ export async function refusal(response: Response): Promise<Closed> {
   if (typeof said !== 'object' || said === null || !('code' in said)) return { error: null, detail }
   const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
   return {
-    error: errorFromBody({ ...(Number.isFinite(seconds) && { retryAfter: seconds * 1000 }), ...(said as Partial<ErrorBody>) }),
+    error: errorFromBody({
+      ...(Number.isFinite(seconds) && { retryAfter: seconds * 1000 }),
+      ...(said as Partial<ErrorBody>),
+    }),
     detail,
   }
 }

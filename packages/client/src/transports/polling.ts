@@ -1,5 +1,5 @@
 /** The stream as polls: `long-poll` lets the server hold each one, `poll` asks, goes and comes back. Opened by the connection. */
-import { type Clock, type PollBody, PROTOCOL_VERSION, type ServerEvent, times, type Timer } from '@rt/protocol'
+import { type Clock, type PollBody, PROTOCOL_VERSION, type ServerEvent, type Timer, times } from '@rt/protocol'
 import type { Closed, Transport } from '../ports/transport'
 import { type Endpoint, failure, refusal, requestStream } from './http'
 
@@ -43,8 +43,10 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
         const wait = first ? 0 : hold
         ask(wait, signal).catch((error: unknown) => {
           if (signal.aborted) return
-          const reason = typeof error === 'object' && error !== null && 'detail' in error ? (error as Closed) : failure(error)
-          const cut = reason.error === null && wait > 0 && (clock.monotonic() - asked > AT_ONCE || /^504 /.test(reason.detail))
+          const reason =
+            typeof error === 'object' && error !== null && 'detail' in error ? (error as Closed) : failure(error)
+          const cut =
+            reason.error === null && wait > 0 && (clock.monotonic() - asked > AT_ONCE || /^504 /.test(reason.detail))
           if (!cut || hold / 2 < SHORTEST_HOLD) return end(reason)
           hold = Math.floor(hold / 2)
           poll()
@@ -102,6 +104,7 @@ const HELLO: ServerEvent = { type: 'hello', version: PROTOCOL_VERSION, node: '',
 async function readBody(response: Response): Promise<PollBody | null> {
   if (response.headers.get('content-type')?.includes('json') !== true) return null
   const body = (await response.json()) as Partial<PollBody> | null
-  if (body === null || !Array.isArray(body.events) || typeof body.cursor !== 'string' || typeof body.next !== 'number') return null
+  if (body === null || !Array.isArray(body.events) || typeof body.cursor !== 'string' || typeof body.next !== 'number')
+    return null
   return body as PollBody
 }

@@ -50,7 +50,8 @@ export function sse(endpoint: Endpoint): Transport {
           const { done, value } = await reader.read()
           if (done) return { error: null, detail: 'The stream ended.' }
           const fits = feed(decoder.decode(value, { stream: true }))
-          if (foreign || !fits) return { error: null, detail: foreign ? 'A block that is not ours.' : 'An endless block.' }
+          if (foreign || !fits)
+            return { error: null, detail: foreign ? 'A block that is not ours.' : 'An endless block.' }
         }
       }
 
