@@ -163,8 +163,8 @@ async function serve(endpoint: Endpoint, req: IncomingMessage, res: ServerRespon
   req.on('error', () => {})
   res.on('error', () => {})
   try {
-    // An idle stream is no idle socket. (An HTTP/2 socket belongs to many streams, and does not let us.)
-    if (req.httpVersionMajor === 1) req.socket.setNoDelay(true).setTimeout(0)
+    // An idle stream is no idle socket. (An HTTP/2 socket belongs to many streams, and does not let us; a framework's test double has none of it.)
+    if (req.httpVersionMajor === 1 && 'setNoDelay' in req.socket) req.socket.setNoDelay(true).setTimeout(0)
     const request = readRequest(req, parsed, (run) => res.once('close', run))
     const reply = await endpoint(request)
     if (res.headersSent || res.destroyed) return

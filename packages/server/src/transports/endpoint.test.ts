@@ -102,6 +102,7 @@ describe('one endpoint, many printings', () => {
     expect(answer.headers).toMatchObject({
       'cache-control': 'no-store',
       'content-type': 'application/json; charset=utf-8',
+      'x-content-type-options': 'nosniff',
     })
   })
 

@@ -9,7 +9,13 @@ export type CompleteReply = Extract<HttpReply, { body: string | null }>
 export function jsonReply(status: number, json: string, headers: Readonly<Record<string, string>> = {}): CompleteReply {
   return {
     status,
-    headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store', ...headers },
+    headers: {
+      'content-type': 'application/json; charset=utf-8',
+      'cache-control': 'no-store',
+      // What users published shall never run as a page or script of this origin.
+      'x-content-type-options': 'nosniff',
+      ...headers,
+    },
     body: json,
   }
 }

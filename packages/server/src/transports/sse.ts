@@ -14,6 +14,7 @@ const HEADERS = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-cache, no-store, no-transform',
   'x-accel-buffering': 'no',
+  'x-content-type-options': 'nosniff',
 }
 
 /** Milliseconds after which a bare EventSource comes back, spread so that a restart does not bring all of them at once. */

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { errorTable, limits, RealtimeError, type ServerEvent } from '@rt/protocol'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { attach } from '../hosts/node'
 import { CURSOR, control, hello, message, ScriptedGateway } from './scripted-gateway'
@@ -238,6 +238,21 @@ describe('a WebSocket that opens with its first frame', () => {
     expect(await client.events()).toMatchObject([{ type: 'bye', error: { code: reason } }])
     expect(await client.closed).toEqual({ code, reason })
   })
+})
+
+test('a WebSocket that never says its first frame is closed after ten seconds', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    const client = new Client('open=first')
+    await client.opened()
+    vi.advanceTimersByTime(9_999)
+    expect(client.ws.readyState).toBe(WebSocket.OPEN)
+    vi.advanceTimersByTime(1)
+    expect(await client.events()).toMatchObject([{ type: 'bye', error: { code: 'timeout' } }])
+    expect(await client.closed).toEqual({ code: 4408, reason: 'timeout' })
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 describe('the end of a WebSocket', () => {
