@@ -1,5 +1,8 @@
 /** Makes a failing schedule short: removes chunks of moves, then single ones, as long as it still fails. */
-export async function minimize<T>(moves: readonly T[], fails: (moves: readonly T[]) => Promise<boolean>): Promise<readonly T[]> {
+export async function minimize<T>(
+  moves: readonly T[],
+  fails: (moves: readonly T[]) => Promise<boolean>,
+): Promise<readonly T[]> {
   let current = moves
   for (let size = Math.ceil(current.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let at = current.length - size; at > -size; at -= size) {

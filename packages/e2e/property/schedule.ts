@@ -1,7 +1,16 @@
 /** Random schedules of everything that can happen to streams, against the real stream core and the real client bookkeeping on a simulated store. */
 import { type Delivery, type StreamState, Subscriptions } from '@rt/client/testing'
 import { compareIds, type ServerEvent } from '@rt/protocol'
-import { type ChannelRules, createHub, FakeClock, type Hub, type SimulatedNode, SimulatedStore, type Stored, type Stream } from '@rt/server/testing'
+import {
+  type ChannelRules,
+  createHub,
+  FakeClock,
+  type Hub,
+  type SimulatedNode,
+  SimulatedStore,
+  type Stored,
+  type Stream,
+} from '@rt/server/testing'
 
 /** One move: an operation (by weight) and two numbers that it may use. */
 export type Move = readonly [operation: number, a: number, b: number]
@@ -104,7 +113,8 @@ export class Schedule {
       partitions: settings.partitions,
       clock: this.#storeClock,
       page: 2,
-      partition: (channel) => (settings.partitions === 1 ? 0 : CHANNELS.indexOf(channel as Channel) % settings.partitions),
+      partition: (channel) =>
+        settings.partitions === 1 ? 0 : CHANNELS.indexOf(channel as Channel) % settings.partitions,
     })
     this.#store.onStored = (stored) => {
       this.#stored.push(stored)
@@ -168,7 +178,7 @@ export class Schedule {
     const times = (way: 'request' | 'arrival' | 'call' | 'answer') => {
       for (let i = 0; i <= b % 3; i++) node.step(way)
     }
-    const table: readonly [weight: number, run: () => void][] = [
+    const table: readonly (readonly [weight: number, run: () => void])[] = [
       [12, () => this.#publish(a, channel)],
       [14, () => times('arrival')],
       [8, () => times('request')],
@@ -194,7 +204,7 @@ export class Schedule {
             [1, () => this.#restart(false)],
             [2, () => this.#restart(true)],
             [1, () => this.#expire(TTL + 1)],
-            [1, () => this.#expire(TTL + 24 * 3_600_000 + 1)],
+            [1, () => this.#expire(TTL + 25 * 3_600_000 + 1)],
           ] as const)
         : []),
     ]
@@ -202,7 +212,12 @@ export class Schedule {
     for (const [weight, run] of table) {
       rest -= weight
       if (rest >= 0) continue
-      this.#say(() => `${String(run).replace(/^\(\) => /, '').replace(/\s+/g, ' ')} [a=${a} b=${b} ${channel}]`)
+      this.#say(
+        () =>
+          `${String(run)
+            .replace(/^\(\) => /, '')
+            .replace(/\s+/g, ' ')} [a=${a} b=${b} ${channel}]`,
+      )
       return void run()
     }
   }
@@ -222,16 +237,24 @@ export class Schedule {
     attempt.tries++
     const { history } = rulesOf(channel, this.#settings.losses)
     const broker = this.#nodes[node % this.#nodes.length] as SimulatedNode
-    broker.publish({ channel, messageId, body: `"messageId":"${messageId}","data":0`, history, dedupe: 1000 * TTL }).then(
-      ({ id }) => {
-        attempt.state = 'stored'
-        if (!this.#stored.some((stored) => stored.messageId === messageId && stored.id === id)) this.#breach(`${messageId} was answered with ${id}, which is not its id`)
-      },
-      (error: { outcome?: 'failed' | 'unknown' }) => {
-        attempt.state = error.outcome ?? 'unknown'
-        if (attempt.state === 'failed' && attempt.tries === 1 && this.#stored.some((stored) => stored.messageId === messageId)) this.#breach(`${messageId} "failed" but is stored`)
-      },
-    )
+    broker
+      .publish({ channel, messageId, body: `"messageId":"${messageId}","data":0`, history, dedupe: 1000 * TTL })
+      .then(
+        ({ id }) => {
+          attempt.state = 'stored'
+          if (!this.#stored.some((stored) => stored.messageId === messageId && stored.id === id))
+            this.#breach(`${messageId} was answered with ${id}, which is not its id`)
+        },
+        (error: { outcome?: 'failed' | 'unknown' }) => {
+          attempt.state = error.outcome ?? 'unknown'
+          if (
+            attempt.state === 'failed' &&
+            attempt.tries === 1 &&
+            this.#stored.some((stored) => stored.messageId === messageId)
+          )
+            this.#breach(`${messageId} "failed" but is stored`)
+        },
+      )
   }
 
   #retry(a: number): void {
@@ -252,7 +275,10 @@ export class Schedule {
     const { channels, cursor } = client.subscriptions.request()
     const stream = new SimStream(client.subscriptions.open(), b % 2 === 0, node)
     client.streams.push(stream)
-    this.#say(() => `  client ${this.#clients.indexOf(client)} opens stream ${stream.state.order} on node ${node}: ${JSON.stringify({ channels, cursor })}`)
+    this.#say(
+      () =>
+        `  client ${this.#clients.indexOf(client)} opens stream ${stream.state.order} on node ${node}: ${JSON.stringify({ channels, cursor })}`,
+    )
     const capacity = 4 + (b % 7)
     stream.server = (this.#hubs[node] as Hub).open(
       {
@@ -270,7 +296,10 @@ export class Schedule {
           if (stream.dead) throw new Breach('a dead wire was written to')
           if (stream.full) throw new Breach('a full wire was written to')
           for (const { json } of items) stream.queue.push(JSON.parse(json) as ServerEvent)
-          this.#say(() => `  client ${this.#clients.indexOf(client)} stream ${stream.state.order} <- ${items.map(({ json }) => json).join(' ')} ${position}`)
+          this.#say(
+            () =>
+              `  client ${this.#clients.indexOf(client)} stream ${stream.state.order} <- ${items.map(({ json }) => json).join(' ')} ${position}`,
+          )
           if (position !== null) stream.queue.push({ type: 'cursor', cursor: position })
           stream.full = stream.queue.length > capacity
           return !stream.full
@@ -298,7 +327,8 @@ export class Schedule {
     if (session === undefined) throw new Breach(`${delivery.kind} for ${delivery.channel}, which is not wanted`)
     switch (delivery.kind) {
       case 'subscribed':
-        if (event.type === 'subscribed' && event.id !== undefined) session.told.push({ kind: 'start', id: event.id, epoch: event.epoch as string })
+        if (event.type === 'subscribed' && event.id !== undefined)
+          session.told.push({ kind: 'start', id: event.id, epoch: event.epoch as string })
         break
       case 'message': {
         this.#delivered++
@@ -340,7 +370,10 @@ export class Schedule {
   #adopt(client: SimClient): void {
     const newest = client.streams.at(-1)
     if (newest === undefined || client.streams.length < 2 || !newest.state.hello) return
-    if (!client.subscriptions.covers(newest.state)) return this.#cut(client, newest)
+    if (!client.subscriptions.covers(newest.state)) {
+      this.#cut(client, newest)
+      return
+    }
     for (const stream of client.streams.slice(0, -1)) this.#cut(client, stream)
   }
 
@@ -350,7 +383,10 @@ export class Schedule {
     client.subscriptions.add(channel, last)
     const stream = client.streams.at(-1)
     if (stream === undefined) return
-    if (!stream.websocket) return this.#open(client, last)
+    if (!stream.websocket) {
+      this.#open(client, last)
+      return
+    }
     client.subscriptions.join(stream.state, channel)
     stream.server?.subscribe({ channel, rules: rulesOf(channel, this.#settings.losses), fresh: true, last })
   }
@@ -402,7 +438,10 @@ export class Schedule {
             this.#open(client, round)
             moved = true
           }
-        } else if ([...client.sessions.keys()].some((channel) => !stream.state.requested.has(channel)) || !client.subscriptions.covers(stream.state)) {
+        } else if (
+          [...client.sessions.keys()].some((channel) => !stream.state.requested.has(channel)) ||
+          !client.subscriptions.covers(stream.state)
+        ) {
           if (client.streams.length === 1) this.#open(client, round)
           moved = true
         }
@@ -413,7 +452,22 @@ export class Schedule {
       else if (++quiet > 4) return
       else this.#hubClock.advance(700)
     }
-    this.#say(() => JSON.stringify(this.#clients.map((client) => ({ wants: [...client.sessions.keys()], streams: client.streams.map(({ state, queue, full }) => ({ order: state.order, hello: state.hello, cursor: state.cursor, covered: [...state.covered], requested: [...state.requested], queue: queue.length, full })) }))))
+    this.#say(() =>
+      JSON.stringify(
+        this.#clients.map((client) => ({
+          wants: [...client.sessions.keys()],
+          streams: client.streams.map(({ state, queue, full }) => ({
+            order: state.order,
+            hello: state.hello,
+            cursor: state.cursor,
+            covered: [...state.covered],
+            requested: [...state.requested],
+            queue: queue.length,
+            full,
+          })),
+        })),
+      ),
+    )
     throw new Breach('the schedule does not come to rest')
   }
 
@@ -421,7 +475,8 @@ export class Schedule {
     this.#attempts.length = 0
     for (const channel of CHANNELS) if (channel !== 'l') this.#publish(0, channel)
     await this.#settle()
-    if (this.#attempts.some(({ state }) => state !== 'stored')) throw new Breach('a publish on a healthy network was not stored')
+    if (this.#attempts.some(({ state }) => state !== 'stored'))
+      throw new Breach('a publish on a healthy network was not stored')
   }
 
   #breach(message: string): void {
@@ -435,7 +490,9 @@ export class Schedule {
   #check(session: Session, open: boolean): void {
     const { channel, told } = session
     if (channel === 'l') return
-    const all = this.#stored.map((stored, index) => ({ ...stored, index })).filter((stored) => stored.channel === channel)
+    const all = this.#stored
+      .map((stored, index) => ({ ...stored, index }))
+      .filter((stored) => stored.channel === channel)
     const start = told.find((entry) => entry.kind === 'start')
     if (start === undefined) {
       if (open) throw new Breach(`${channel} was never established`)
@@ -443,9 +500,14 @@ export class Schedule {
     }
     const { epochs } = this.#store
     const concerns = (stored: Stored) =>
-      stored.epoch === start.epoch ? compareIds(stored.id, start.id) > 0 : epochs.indexOf(stored.epoch) > epochs.indexOf(start.epoch)
+      stored.epoch === start.epoch
+        ? compareIds(stored.id, start.id) > 0
+        : epochs.indexOf(stored.epoch) > epochs.indexOf(start.epoch)
     const delivered = new Set(told.flatMap((entry) => (entry.kind === 'message' ? [entry.messageId] : [])))
-    const missing = (from: number, to: number) => all.filter((stored) => stored.index > from && stored.index < to && concerns(stored) && !delivered.has(stored.messageId))
+    const missing = (from: number, to: number) =>
+      all.filter(
+        (stored) => stored.index > from && stored.index < to && concerns(stored) && !delivered.has(stored.messageId),
+      )
     let reached = -1
     let gap = false
     for (const entry of told) {
@@ -456,22 +518,33 @@ export class Schedule {
       if (stored.index <= reached) throw new Breach(`${channel}: ${entry.messageId} came after something newer`)
       if (!entry.old && !gap && channel !== 'd') {
         const lost = missing(reached, stored.index)
-        if (lost.length > 0) throw new Breach(`${channel}: ${lost.map(({ messageId }) => messageId).join()} skipped before ${entry.messageId} without a gap`)
+        if (lost.length > 0)
+          throw new Breach(
+            `${channel}: ${lost.map(({ messageId }) => messageId).join()} skipped before ${entry.messageId} without a gap`,
+          )
       }
       if (!entry.old) gap = false
       reached = stored.index
     }
     if (!open) return
-    const lost = channel === 'd' ? all.slice(-1).filter(({ messageId }) => !delivered.has(messageId)) : gap ? [] : missing(reached, this.#stored.length)
-    if (lost.length > 0) throw new Breach(`${channel}: ${lost.map(({ messageId }) => messageId).join()} never came, and no gap`)
-    if (!delivered.has((all.at(-1) as Stored).messageId)) throw new Breach(`${channel}: the last publication on a healthy network never came`)
+    const lost =
+      channel === 'd'
+        ? all.slice(-1).filter(({ messageId }) => !delivered.has(messageId))
+        : gap
+          ? []
+          : missing(reached, this.#stored.length)
+    if (lost.length > 0)
+      throw new Breach(`${channel}: ${lost.map(({ messageId }) => messageId).join()} never came, and no gap`)
+    if (!delivered.has((all.at(-1) as Stored).messageId))
+      throw new Breach(`${channel}: the last publication on a healthy network never came`)
   }
 
   #checkPublishes(): void {
     const first = new Map<string, number>()
     for (const [index, { messageId }] of this.#stored.entries()) {
       const before = first.get(messageId)
-      if (before !== undefined && !this.#forgets.some((at) => at > before && at <= index)) throw new Breach(`${messageId} was stored twice`)
+      if (before !== undefined && !this.#forgets.some((at) => at > before && at <= index))
+        throw new Breach(`${messageId} was stored twice`)
       first.set(messageId, index)
     }
   }

@@ -28,7 +28,7 @@ async function failure(settings: Settings, moves: readonly Move[]): Promise<stri
 describe('streams under random schedules: nothing lost, doubled or reordered', () => {
   it.each(cases)('%s', async (name, settings) => {
     const total = { published: 0, delivered: 0, gaps: 0 }
-    const seed = Number(process.env['RT_SEED'] ?? (Date.now() & 0x7fffffff))
+    const seed = Number(process.env['RT_SEED'] ?? Date.now() & 0x7fffffff)
     console.log(`${name}: ${runs} schedules, seed ${seed}`)
     const property = fc.asyncProperty(fc.array(move, { minLength: 80, maxLength: 300, size: 'max' }), async (moves) => {
       const report = await new Schedule(settings).run(moves)
@@ -44,7 +44,9 @@ describe('streams under random schedules: nothing lost, doubled or reordered', (
       const short = await minimize(moves, async (fewer) => (await failure(settings, fewer)) === message)
       const schedule = new Schedule(settings, true)
       await schedule.run(short).catch((error: Error) => schedule.trace.push(error.message))
-      throw new Error(`${message}\nafter ${result.numRuns} schedules, seed ${seed}; ${short.length} moves:\n${schedule.trace.join('\n')}`)
+      throw new Error(
+        `${message}\nafter ${result.numRuns} schedules, seed ${seed}; ${short.length} moves:\n${schedule.trace.join('\n')}`,
+      )
     }
     console.log(`${name}: ${total.published} publications, ${total.delivered} deliveries, ${total.gaps} gaps`)
     expect(total.delivered).toBeGreaterThan(0)

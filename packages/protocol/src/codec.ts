@@ -1,8 +1,8 @@
 /** Text ⇄ frames: the only place that parses JSON of the other end. */
 import { RealtimeError } from './errors'
 import type { Command, Json, OpenCommand, ServerEvent } from './frames'
-import { isChannelName } from './names'
 import { limits } from './limits'
+import { isChannelName } from './names'
 
 /** Throws `invalid_request` for JSON that nests deeper than {@link limits.depth}; linear, before any parsing. */
 export function checkDepth(text: string): void {
@@ -15,7 +15,8 @@ export function checkDepth(text: string): void {
       else if (c === 0x22) inString = false
     } else if (c === 0x22) inString = true
     else if (c === 0x5b || c === 0x7b) {
-      if (++depth > limits.depth) throw new RealtimeError('invalid_request', `JSON nests deeper than ${limits.depth} levels.`)
+      if (++depth > limits.depth)
+        throw new RealtimeError('invalid_request', `JSON nests deeper than ${limits.depth} levels.`)
     } else if (c === 0x5d || c === 0x7d) depth--
   }
 }
@@ -31,7 +32,9 @@ export function parseJson(text: string): unknown {
 }
 
 /** What one entry of a command frame says: the command, or why it is none, with the `ref` to answer to when it has one. */
-export type DecodedCommand = { readonly command: Command } | { readonly error: RealtimeError; readonly ref: number | null }
+export type DecodedCommand =
+  | { readonly command: Command }
+  | { readonly error: RealtimeError; readonly ref: number | null }
 
 /**
  * Decodes a frame of commands (a JSON array; one object is taken as an array of one). One bad command does not spoil the others.
@@ -40,7 +43,8 @@ export type DecodedCommand = { readonly command: Command } | { readonly error: R
 export function decodeCommands(text: string): DecodedCommand[] {
   const value = parseJson(text)
   const list = Array.isArray(value) ? value : [value]
-  if (list.length > limits.commands) throw new RealtimeError('invalid_request', `More than ${limits.commands} commands in one frame.`)
+  if (list.length > limits.commands)
+    throw new RealtimeError('invalid_request', `More than ${limits.commands} commands in one frame.`)
   return list.map((entry) => {
     try {
       return { command: toCommand(entry) }
@@ -57,7 +61,8 @@ export function decodeOpen(text: string): OpenCommand {
   if (!isRecord(entry) || entry['type'] !== 'open') throw bad('Expected one `open` command.')
   const { channels, cursor, token } = entry
   if (!Array.isArray(channels)) throw bad('`channels` must be an array.')
-  if (channels.length > limits.channels) throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
+  if (channels.length > limits.channels)
+    throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
   if (cursor !== undefined && typeof cursor !== 'string') throw bad('`cursor` must be a string.')
   if (token !== undefined && typeof token !== 'string') throw bad('`token` must be a string.')
   return {
@@ -122,7 +127,8 @@ export function isMessageId(value: unknown): value is string {
 export function decodeEvents(text: string): ServerEvent[] | null {
   try {
     const value: unknown = JSON.parse(text)
-    if (!Array.isArray(value) || !value.every((event) => isRecord(event) && typeof event['type'] === 'string')) return null
+    if (!Array.isArray(value) || !value.every((event) => isRecord(event) && typeof event['type'] === 'string'))
+      return null
     return value as ServerEvent[]
   } catch {
     return null

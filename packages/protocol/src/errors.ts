@@ -17,21 +17,61 @@ interface Row {
 /** Every error code with its HTTP status, WebSocket close code, and whether the client may come back. */
 export const errorTable = {
   invalid_request: { status: 400, close: 4400, retryable: false, hint: 'Compare the request with docs/protocol.md.' },
-  invalid_message: { status: 422, close: 4400, retryable: false, hint: "The payload does not fit the channel's schema; see `issues`." },
-  unknown_channel: { status: 404, close: 4404, retryable: false, hint: 'Declare a pattern for this name in `channels` of createRealtime().' },
+  invalid_message: {
+    status: 422,
+    close: 4400,
+    retryable: false,
+    hint: "The payload does not fit the channel's schema; see `issues`.",
+  },
+  unknown_channel: {
+    status: 404,
+    close: 4404,
+    retryable: false,
+    hint: 'Declare a pattern for this name in `channels` of createRealtime().',
+  },
   unauthenticated: { status: 401, close: 4401, retryable: false, hint: 'Send a valid token or cookie.' },
   token_expired: { status: 401, close: 4401, retryable: true, hint: 'Fetch a new token and connect again.' },
-  forbidden: { status: 403, close: 4403, retryable: false, hint: "The channel's rule, or the Origin allow-list, said no." },
-  method_not_allowed: { status: 405, close: 4400, retryable: false, hint: 'Use GET for streams and polls, POST for commands.' },
+  forbidden: {
+    status: 403,
+    close: 4403,
+    retryable: false,
+    hint: "The channel's rule, or the Origin allow-list, said no.",
+  },
+  method_not_allowed: {
+    status: 405,
+    close: 4400,
+    retryable: false,
+    hint: 'Use GET for streams and polls, POST for commands.',
+  },
   not_acceptable: { status: 406, close: 4406, retryable: false, hint: 'Accept text/event-stream or application/json.' },
   unsupported_media_type: { status: 415, close: 4400, retryable: false, hint: 'Send Content-Type: application/json.' },
-  payload_too_large: { status: 413, close: 1009, retryable: false, hint: 'Send less at once; do not send the same again.' },
-  too_many_channels: { status: 400, close: 4400, retryable: false, hint: 'Subscribe to fewer channels on one connection.' },
+  payload_too_large: {
+    status: 413,
+    close: 1009,
+    retryable: false,
+    hint: 'Send less at once; do not send the same again.',
+  },
+  too_many_channels: {
+    status: 400,
+    close: 4400,
+    retryable: false,
+    hint: 'Subscribe to fewer channels on one connection.',
+  },
   rate_limited: { status: 429, close: 4429, retryable: true, hint: 'Wait for `retryAfter` milliseconds.' },
-  broker_unavailable: { status: 503, close: 1013, retryable: true, hint: 'The broker is away; retry with the same messageId.' },
+  broker_unavailable: {
+    status: 503,
+    close: 1013,
+    retryable: true,
+    hint: 'The broker is away; retry with the same messageId.',
+  },
   draining: { status: 503, close: 1012, retryable: true, hint: 'This node is going away; connect again.' },
   timeout: { status: 504, close: 4408, retryable: true, hint: 'No answer in time; retry with the same messageId.' },
-  unsupported: { status: 501, close: 4406, retryable: false, hint: 'This is not available here; use another transport or host.' },
+  unsupported: {
+    status: 501,
+    close: 4406,
+    retryable: false,
+    hint: 'This is not available here; use another transport or host.',
+  },
   closed: { status: 503, close: 1001, retryable: false, hint: 'The client or the server was closed by its owner.' },
   internal: { status: 500, close: 1011, retryable: true, hint: 'See the log of the server.' },
 } as const satisfies Record<string, Row>
@@ -137,5 +177,7 @@ export function errorFromBody(body: Partial<ErrorBody>): RealtimeError {
 
 /** Any thrown value as an error of rt: itself, or `internal` with the original as `cause`. */
 export function toRealtimeError(error: unknown): RealtimeError {
-  return isRealtimeError(error) ? error : new RealtimeError('internal', 'Something failed inside the server.', { cause: error })
+  return isRealtimeError(error)
+    ? error
+    : new RealtimeError('internal', 'Something failed inside the server.', { cause: error })
 }

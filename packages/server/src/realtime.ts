@@ -105,7 +105,7 @@ export interface Realtime<C extends Contract = Contract> extends Declares<C> {
 }
 
 /** Milliseconds for which a channel stays subscribed after its last subscriber went: most come back at once. */
-const LINGER = 10_000
+const LINGER = 30_000
 /** Publications that one channel's ring may hold. */
 const RING_SIZE = 1000
 /** Bytes that one page of a log may have before its stream is flushed. */

@@ -31,7 +31,7 @@ interface ChannelState {
   newest: Id | null
   epoch: Id | undefined
   readonly pastEpochs: Set<Id>
-  /** messageId → the epoch in which it was seen. */
+  /** Publisher and messageId → the epoch in which it was seen. */
   readonly seen: Map<string, Id | undefined>
   readonly sources: Map<string, number>
 }
@@ -253,10 +253,10 @@ export class Subscriptions {
     if (state === null) return []
     if (state.newest !== null && compareIds(message.id, state.newest) <= 0) return []
     state.newest = message.id
-    const { messageId } = message
     // The dedupe window rolled back with the log: a publisher's retry was stored once more in the new epoch.
-    const again = state.seen.has(messageId) && state.seen.get(messageId) !== state.epoch
-    remember(state.seen, messageId, state.epoch, SEEN)
+    const key = `${message.from ?? ''} ${message.messageId}`
+    const again = state.seen.has(key) && state.seen.get(key) !== state.epoch
+    remember(state.seen, key, state.epoch, SEEN)
     return again ? [] : [{ kind: 'message', channel, message }]
   }
 

@@ -1,7 +1,7 @@
 /** Events as texts, made once for all who get them; used wherever the core prints. */
 import type { GapEvent, ServerEvent, SubscribedEvent } from '@rt/protocol'
-import type { OutItem } from '../ports/connection'
 import type { Entry } from '../ports/broker'
+import type { OutItem } from '../ports/connection'
 
 const items = new WeakMap<Entry, OutItem>()
 
@@ -10,7 +10,11 @@ export function messageItem(channel: string, entry: Entry): OutItem {
   let item = items.get(entry)
   if (item === undefined) {
     // Channel names and ids need no escapes, and the body is JSON already.
-    item = { kind: 'publication', channel, json: `{"type":"message","channel":"${channel}","id":"${entry.id}",${entry.body}}` }
+    item = {
+      kind: 'publication',
+      channel,
+      json: `{"type":"message","channel":"${channel}","id":"${entry.id}",${entry.body}}`,
+    }
     items.set(entry, item)
   }
   return item
@@ -34,8 +38,25 @@ export function gapItem(channel: string, reason: GapEvent['reason'], epoch: stri
   return controlItem({ type: 'gap', channel, reason, ...(epoch !== undefined && { epoch }) })
 }
 
-export function subscribedItem(event: Omit<SubscribedEvent, 'type' | 'history'>, history: readonly Entry[] | null): OutItem {
-  const json = JSON.stringify({ type: 'subscribed', ...event } satisfies SubscribedEvent)
-  if (history === null) return { kind: 'control', channel: null, json }
-  return { kind: 'control', channel: null, json: `${json.slice(0, -1)},"history":[${history.map(historyJson).join()}]}` }
+/** An event that holds the stream's cursor; after a rewind of the stream it must be printed with the cursor that is true then. */
+export interface CursorItem extends OutItem {
+  renew(cursor: string | null): CursorItem
+}
+
+export function subscribedItem(
+  event: Omit<SubscribedEvent, 'type' | 'history' | 'cursor'>,
+  history: readonly Entry[] | null,
+  cursor: string | null,
+): CursorItem {
+  const json = JSON.stringify({
+    type: 'subscribed',
+    ...event,
+    ...(cursor !== null && { cursor }),
+  } satisfies SubscribedEvent)
+  return {
+    kind: 'control',
+    channel: null,
+    json: history === null ? json : `${json.slice(0, -1)},"history":[${history.map(historyJson).join()}]}`,
+    renew: (later) => subscribedItem(event, history, later),
+  }
 }

@@ -4,9 +4,9 @@ import type { Broker, Entry, Publication } from '../ports/broker'
 import type { ChannelRules } from '../ports/hub'
 import { messageItem } from './events'
 import type { Lane, Subscription } from './lane'
+import type { LiveSubscriber } from './live'
 import { Reader } from './reader'
 import { Ring, type RingBudget } from './ring'
-import type { LiveSubscriber } from './live'
 
 /** Pause before a subscribe that the broker refused is tried again, in milliseconds. */
 const RETRY = 500
@@ -111,7 +111,10 @@ export class Feed {
     const { id, prev, epoch, body } = publication
     if (this.epoch === null) this.epoch = epoch
     // Another life of the log, or a promise of the broker is broken: start over from the log, where every loss shows.
-    if (epoch !== this.epoch || (this.position !== null && compareIds(id, this.position) <= 0)) return this.restart()
+    if (epoch !== this.epoch || (this.position !== null && compareIds(id, this.position) <= 0)) {
+      this.restart()
+      return
+    }
     const channel = this.#channels.get(publication.channel)
     // Before its confirmation a channel may hear the rest of an earlier subscription, and a hole behind it.
     if (channel === undefined || !channel.confirmed) {
@@ -119,7 +122,10 @@ export class Feed {
       return
     }
     const entry: Entry = { id, prev, body }
-    if (!channel.ring.push(entry)) return this.restart()
+    if (!channel.ring.push(entry)) {
+      this.restart()
+      return
+    }
     this.position = id
     if (channel.subscriptions.size === 0) return
     const item = messageItem(channel.name, entry)
@@ -182,14 +188,17 @@ export class Feed {
     attempt.then(
       () => {
         // A confirmation answers the subscribe that it belongs to, on the link where that was sent, and no other.
-        for (const channel of channels) if (channel.attempt === attempt && generation === this.generation) channel.confirmed = true
+        for (const channel of channels)
+          if (channel.attempt === attempt && generation === this.generation) channel.confirmed = true
       },
       () => {
         for (const channel of channels) if (channel.attempt === attempt) channel.attempt = null
         if (generation !== this.generation) return
         clock.setTimeout(() => {
           if (generation !== this.generation) return
-          const missing = channels.filter((channel) => channel.attempt === null && this.#channels.get(channel.name) === channel)
+          const missing = channels.filter(
+            (channel) => channel.attempt === null && this.#channels.get(channel.name) === channel,
+          )
           if (missing.length > 0) this.#subscribe(missing)
           for (const lane of this.lanes) lane.wake()
         }, RETRY)

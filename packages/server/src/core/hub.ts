@@ -73,7 +73,15 @@ class NodeHub implements Hub, StreamHost {
     this.pageBytes = pageBytes
     const budget: RingBudget = { used: 0, limit: ringBytes }
     this.#feeds = Array.from({ length: broker.partitions }, (_, partition) => {
-      const feed: Feed = new Feed({ broker, partition, clock, budget, ringSize, linger, onStatus: () => this.#status(feed) })
+      const feed: Feed = new Feed({
+        broker,
+        partition,
+        clock,
+        budget,
+        ringSize,
+        linger,
+        onStatus: () => this.#status(feed),
+      })
       return feed
     })
     broker.start({
@@ -116,7 +124,8 @@ class NodeHub implements Hub, StreamHost {
     this.#closed = true
     if (this.#beat !== null) this.clock.clearTimeout(this.#beat)
     for (const timer of this.#patience.values()) this.clock.clearTimeout(timer)
-    for (const stream of [...this.#slotOf.keys()]) stream.end(new RealtimeError('draining', 'This node is closing.', { retryAfter: 0 }))
+    for (const stream of [...this.#slotOf.keys()])
+      stream.end(new RealtimeError('draining', 'This node is closing.', { retryAfter: 0 }))
     for (const feed of this.#feeds) feed.close()
   }
 

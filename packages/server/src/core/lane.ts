@@ -1,5 +1,13 @@
 /** One stream's way through one partition: it reads the log until it has caught up with the link, then follows the link; owned by the stream. */
-import { type Clock, compareIds, type Id, laterId, type Position, printPosition, type SubscribedEvent } from '@rt/protocol'
+import {
+  type Clock,
+  compareIds,
+  type Id,
+  laterId,
+  type Position,
+  printPosition,
+  type SubscribedEvent,
+} from '@rt/protocol'
 import { type Entry, lifeOfLast } from '../ports/broker'
 import type { OutItem } from '../ports/connection'
 import type { SubscriptionRequest } from '../ports/hub'
@@ -83,7 +91,8 @@ export class Lane {
   #present(): Position | null {
     const position = this.#position
     if (!this.#live || position === null || this.feed.position === null) return position
-    if (compareIds(this.feed.position, position.id) > 0) this.#position = { epoch: position.epoch, id: this.feed.position }
+    if (compareIds(this.feed.position, position.id) > 0)
+      this.#position = { epoch: position.epoch, id: this.feed.position }
     return this.#position
   }
 
@@ -170,18 +179,38 @@ export class Lane {
       const isVoid = () => generation !== this.feed.generation || turn !== this.#turn || owner.ended
       if (this.#fromRing()) continue
       const joining = [...this.#subscriptions.values()].filter((subscription) => subscription.joining)
-      const reading = this.#live ? [] : [...this.#subscriptions.values()].filter((subscription) => !subscription.joining)
+      const reading = this.#live
+        ? []
+        : [...this.#subscriptions.values()].filter((subscription) => !subscription.joining)
       try {
         // The link must carry a channel before its log is read: what comes between is in the ring then.
         for (const { channel } of [...joining, ...reading]) if (!channel.confirmed) await this.feed.confirm(channel)
         if (isVoid()) continue
         const read = await this.feed.reader.read([
-          ...joining.map(({ channel, last }): Want => ({ channel: channel.name, life: lifeOfLast(channel.rules.history), position: null, last })),
-          ...reading.map(({ channel }): Want => ({ channel: channel.name, life: lifeOfLast(channel.rules.history), position: this.#position, last: 0 })),
+          ...joining.map(
+            ({ channel, last }): Want => ({
+              channel: channel.name,
+              life: lifeOfLast(channel.rules.history),
+              position: null,
+              last,
+            }),
+          ),
+          ...reading.map(
+            ({ channel }): Want => ({
+              channel: channel.name,
+              life: lifeOfLast(channel.rules.history),
+              position: this.#position,
+              last: 0,
+            }),
+          ),
         ])
         // A read that spans a link loss says nothing about the link that is there now.
         if (isVoid() || !this.feed.agree(read.lineage.epoch)) continue
-        if (!this.#live && reading.length > 0) this.#page(reading.filter((subscription) => this.#holds(subscription)), read)
+        if (!this.#live && reading.length > 0)
+          this.#page(
+            reading.filter((subscription) => this.#holds(subscription)),
+            read,
+          )
         for (const subscription of joining) if (this.#holds(subscription)) this.#join(subscription, read)
         owner.pageDone()
       } catch {
@@ -204,14 +233,20 @@ export class Lane {
     if (!this.#live) {
       if (this.#subscriptions.size > this.#joining) {
         // A position beyond the link's may come from a faster node, or be forged: the log knows.
-        if (this.#position?.epoch !== feed.epoch || feed.position === null || compareIds(this.#position.id, feed.position) > 0) return false
+        if (
+          this.#position?.epoch !== feed.epoch ||
+          feed.position === null ||
+          compareIds(this.#position.id, feed.position) > 0
+        )
+          return false
         return this.#goLive()
       }
     }
     let moved = false
     for (const subscription of this.#subscriptions.values()) {
       const { ring } = subscription.channel
-      if (!subscription.joining || !subscription.fresh || ring.newest === null || ring.length < subscription.last) continue
+      if (!subscription.joining || !subscription.fresh || ring.newest === null || ring.length < subscription.last)
+        continue
       const start = this.#startAt(feed.epoch, ring.newest)
       this.#establish(subscription, feed.epoch, start, subscription.last > 0 ? ring.tail(subscription.last) : null)
       moved = true
@@ -255,13 +290,15 @@ export class Lane {
   #goLive(): boolean {
     const established = [...this.#subscriptions.values()].filter((subscription) => !subscription.joining)
     const position = this.#position as Position
-    const from = ({ start }: Subscription) => (start?.epoch === position.epoch ? laterId(position.id, start.id) : position.id)
+    const from = ({ start }: Subscription) =>
+      start?.epoch === position.epoch ? laterId(position.id, start.id) : position.id
     if (!established.every((subscription) => subscription.channel.ring.covers(from(subscription)))) return false
     const late = established.flatMap((subscription) =>
       subscription.channel.ring.after(from(subscription)).map((entry) => ({ subscription, entry })),
     )
     late.sort((a, b) => compareIds(a.entry.id, b.entry.id))
-    for (const { subscription, entry } of late) this.#owner.pagePublication(messageItem(subscription.channel.name, entry), subscription.latest)
+    for (const { subscription, entry } of late)
+      this.#owner.pagePublication(messageItem(subscription.channel.name, entry), subscription.latest)
     for (const subscription of established) subscription.floor = from(subscription)
     this.#live = true
     this.#gaps.clear()
@@ -285,7 +322,8 @@ export class Lane {
     if (!subscription.fresh) {
       // It should have continued from a cursor that is none of ours, or has no place in this partition.
       this.#owner.gap(name, 'cursor', `${read.lineage.epoch}~${read.head}`)
-      return this.#settle(subscription, read.lineage.epoch, start)
+      this.#settle(subscription, read.lineage.epoch, start)
+      return
     }
     const between = ring.after(read.head).filter((entry) => compareIds(entry.id, start) <= 0)
     const { last } = subscription

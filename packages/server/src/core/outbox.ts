@@ -1,5 +1,6 @@
 /** What one stream has yet to print: references to shared items, bounded in bytes; filled by its lanes, emptied once a turn. */
 import type { OutItem } from '../ports/connection'
+import type { CursorItem } from './events'
 
 export class Outbox {
   #items: (OutItem | null)[] = []
@@ -46,5 +47,10 @@ export class Outbox {
     const items = this.take()
     for (const item of items) if (item.kind === 'control') this.push(item)
     return items.length - this.#items.length
+  }
+
+  /** Says the stream's cursor anew in the events that hold it. */
+  renew(cursor: string | null): void {
+    for (const item of this.take()) this.push('renew' in item ? (item as CursorItem).renew(cursor) : item)
   }
 }

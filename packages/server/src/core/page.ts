@@ -14,7 +14,13 @@ export interface PageChannel {
 
 export type PageItem =
   | { readonly kind: 'entry'; readonly channel: string; readonly entry: Entry }
-  | { readonly kind: 'gap'; readonly channel: string; readonly reason: GapEvent['reason']; readonly epoch?: Id; readonly until?: Id }
+  | {
+      readonly kind: 'gap'
+      readonly channel: string
+      readonly reason: GapEvent['reason']
+      readonly epoch?: Id
+      readonly until?: Id
+    }
 
 export interface Page {
   readonly items: readonly PageItem[]
@@ -26,7 +32,8 @@ export interface Page {
 /** `bytes`: about how much one page may hold. */
 export function planPage(position: Position, channels: readonly PageChannel[], read: SharedRead, bytes: number): Page {
   const { lineage, head } = read
-  if (position.epoch === lineage.epoch && compareIds(position.id, head) > 0) return forged(channels, lineage.epoch, head)
+  if (position.epoch === lineage.epoch && compareIds(position.id, head) > 0)
+    return forged(channels, lineage.epoch, head)
   const { after, crossings } = placeOf(position, lineage)
   const lives = [position.epoch, ...crossings.map(({ epoch }) => epoch)]
   const plans = channels.map(({ channel, start, told }) => {
@@ -34,7 +41,8 @@ export function planPage(position: Position, channels: readonly PageChannel[], r
     const joined = start === null ? -1 : lives.indexOf(start.epoch)
     let from = after
     if (start !== null && joined === crossings.length) from = laterId(from, start.id)
-    else if (start !== null && joined >= 0) from = laterId(from, earlierId(start.id, (crossings[joined] as Crossing).end))
+    else if (start !== null && joined >= 0)
+      from = laterId(from, earlierId(start.id, (crossings[joined] as Crossing).end))
     if (told !== null) from = laterId(from, told)
     return { channel, from, joined, answer: read.after(channel) }
   })
@@ -83,7 +91,8 @@ export function planPage(position: Position, channels: readonly PageChannel[], r
     }
     reached = epoch
   }
-  for (; next < merged.length; next++) items.push({ kind: 'entry', ...(merged[next] as { channel: string; entry: Entry }) })
+  for (; next < merged.length; next++)
+    items.push({ kind: 'entry', ...(merged[next] as { channel: string; entry: Entry }) })
   return { items: withoutNeedless(items), position: { epoch: reached, id: cut }, complete }
 }
 
@@ -113,6 +122,8 @@ function withoutNeedless(items: readonly PageItem[]): PageItem[] {
 
 /** A position that this log has not reached: nothing can be said but that something may be missing; ids may start anew for this stream. */
 function forged(channels: readonly PageChannel[], epoch: Id, head: Id): Page {
-  const items = channels.map(({ channel }): PageItem => ({ kind: 'gap', channel, reason: 'cursor', epoch: `${epoch}~${head}` }))
+  const items = channels.map(
+    ({ channel }): PageItem => ({ kind: 'gap', channel, reason: 'cursor', epoch: `${epoch}~${head}` }),
+  )
   return { items, position: { epoch, id: head }, complete: true }
 }

@@ -1,5 +1,15 @@
 /** One live connection's stream: its lanes fill the outbox, one flush per turn empties it onto the wire; made by the hub. */
-import { type Clock, type HelloEvent, type Id, parseCursor, printCursor, PROTOCOL_VERSION, RealtimeError, type ServerEvent, type SubscribedEvent } from '@rt/protocol'
+import {
+  type Clock,
+  type HelloEvent,
+  type Id,
+  PROTOCOL_VERSION,
+  parseCursor,
+  printCursor,
+  RealtimeError,
+  type ServerEvent,
+  type SubscribedEvent,
+} from '@rt/protocol'
 import type { Entry } from '../ports/broker'
 import type { OutItem, Wire } from '../ports/connection'
 import type { Stream, StreamRequest, SubscriptionRequest } from '../ports/hub'
@@ -58,9 +68,16 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
       const feed = host.feedOf(subscription.channel)
       this.#lane(feed, positions?.get(feed.partition) ?? null).add(subscription)
     }
-    const hello: HelloEvent = { type: 'hello', version: PROTOCOL_VERSION, node: host.node, heartbeat: host.heartbeat, life }
+    const hello: HelloEvent = {
+      type: 'hello',
+      version: PROTOCOL_VERSION,
+      node: host.node,
+      heartbeat: host.heartbeat,
+      life,
+    }
     for (const event of [hello, ...request.first]) this.#outbox.push(controlItem(event))
-    for (const { channel, rules } of request.subscriptions) if (rules.delivery === 'live') this.#joinLive(channel, rules)
+    for (const { channel, rules } of request.subscriptions)
+      if (rules.delivery === 'live') this.#joinLive(channel, rules)
     for (const lane of this.#lanes.values()) {
       if (host.degraded(lane.feed)) {
         this.#outbox.push(controlItem({ type: 'status', broker: 'degraded' }))
@@ -110,7 +127,10 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     const { channel, rules } = request
     const feed = this.#host.feedOf(channel)
     if (this.#live.has(channel) || this.#lanes.get(feed.partition)?.has(channel) === true) this.#leave(channel)
-    if (rules.delivery === 'live') return this.#joinLive(channel, rules)
+    if (rules.delivery === 'live') {
+      this.#joinLive(channel, rules)
+      return
+    }
     const lane = this.#lane(feed, null)
     lane.add(request)
     if (this.#started) lane.wake()
@@ -172,12 +192,14 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
   }
 
   subscribed(event: Omit<SubscribedEvent, 'type' | 'history' | 'cursor'>, history: readonly Entry[] | null): void {
-    const cursor = this.#cursor()
-    this.#control(subscribedItem({ ...event, ...(cursor !== null && { cursor }) }, history))
+    this.#control(subscribedItem(event, history, this.#cursor()))
   }
 
   live(item: OutItem): void {
-    if (this.#outbox.bytes > this.#host.outboxBytes) return this.#host.dropped(1)
+    if (this.#outbox.bytes > this.#host.outboxBytes) {
+      this.#host.dropped(1)
+      return
+    }
     this.#outbox.push(item)
     this.#host.dirty(this)
   }
@@ -200,9 +222,13 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
   /** One heartbeat. */
   beat(): void {
     if (this.#closed) return
-    if (this.#host.clock.monotonic() > this.#endsAt) return this.end(new RealtimeError('draining', 'This connection reached its planned end.', { retryAfter: 0 }))
+    if (this.#host.clock.monotonic() > this.#endsAt) {
+      this.end(new RealtimeError('draining', 'This connection reached its planned end.', { retryAfter: 0 }))
+      return
+    }
     if (!this.#writable) {
-      if (++this.#stalled >= STALLED) this.end(new RealtimeError('timeout', 'The client took nothing for three heartbeats.'))
+      if (++this.#stalled >= STALLED)
+        this.end(new RealtimeError('timeout', 'The client took nothing for three heartbeats.'))
       return
     }
     this.#outbox.push(controlItem({ type: 'beat' }))
@@ -256,7 +282,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     heard.live.add(this)
     this.#live.set(channel, heard)
     // No promise to keep: it is live on this node at once, broker or not.
-    this.#control(subscribedItem({ channel }, null))
+    this.#control(subscribedItem({ channel }, null, null))
   }
 
   #leave(channel: string): void {
@@ -274,11 +300,11 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
   #overflow(): void {
     this.#host.dropped(this.#outbox.drop())
     for (const lane of this.#lanes.values()) lane.rewind()
+    this.#outbox.renew(this.#cursor())
   }
 
   #wakeLanes(): void {
     if (!this.#writable || !this.#started) return
     for (const lane of this.#lanes.values()) lane.wake()
   }
-
 }

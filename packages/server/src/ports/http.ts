@@ -23,4 +23,8 @@ export interface ByteSink {
 
 export type HttpReply =
   | { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string | null }
-  | { readonly status: 200; readonly headers: Readonly<Record<string, string>>; readonly stream: (sink: ByteSink) => void }
+  | {
+      readonly status: 200
+      readonly headers: Readonly<Record<string, string>>
+      readonly stream: (sink: ByteSink) => void
+    }

@@ -40,12 +40,14 @@ export class MemoryStore {
       publish: async (request) => {
         const { published, publication } = this.log(this.partition(request.channel)).publish(IDENTITY, request)
         if (publication !== null) {
-          for (const other of this.#nodes) if (other.subscribed.has(request.channel)) other.listener?.publication(publication)
+          for (const other of this.#nodes)
+            if (other.subscribed.has(request.channel)) other.listener?.publication(publication)
         }
         return published
       },
       publishLive: (channel, body) => {
-        for (const other of this.#nodes) if (other !== node && other.subscribed.has(channel)) other.listener?.live(channel, body)
+        for (const other of this.#nodes)
+          if (other !== node && other.subscribed.has(channel)) other.listener?.live(channel, body)
       },
       subscribe: async (_partition, channels) => {
         for (const channel of channels) node.subscribed.add(channel)

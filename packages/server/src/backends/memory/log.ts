@@ -14,6 +14,8 @@ import {
 
 /** Room for random bits under the sequence in an id's `n`: an id is never handed out twice, not even by a log that was rolled back. */
 const SEQUENCE = 2 ** 20
+/** How much longer than promised a channel's newest id is kept: the wall clock may step back by as much. Milliseconds. */
+const MARGIN = 3_600_000
 /** Past epochs that are remembered. */
 const PAST = 8
 
@@ -54,7 +56,8 @@ export class PartitionLog {
     const now = this.#clock.now()
     const key = `${channel} ${messageId}`
     const before = this.#published.get(key)
-    if (before !== undefined && before.expires > now) return { published: { id: before.value, duplicate: true }, publication: null }
+    if (before !== undefined && before.expires > now)
+      return { published: { id: before.value, duplicate: true }, publication: null }
     const prev = this.#last(channel, lifeOfLast(history))
     const id = this.#stamp()
     let log = this.#logs.get(channel)
@@ -68,7 +71,8 @@ export class PartitionLog {
     while (drop < log.entries.length - 1 && compareIds((log.entries[drop] as Entry).id, oldest) < 0) drop++
     if (drop > 0) log.entries = log.entries.slice(drop)
     log.expires = now + history.ttl
-    this.#lasts.set(channel, { value: id, expires: now + lifeOfLast(history) })
+    // The id may be ahead of the wall clock: it is kept until the wall clock is beyond id + life, and some more for clocks that step back.
+    this.#lasts.set(channel, { value: id, expires: Math.max(now, this.#ms) + lifeOfLast(history) + MARGIN })
     this.#published.set(key, { value: id, expires: now + dedupe })
     this.#sweep(now)
     return {
@@ -96,8 +100,9 @@ export class PartitionLog {
 
   /** The channel's newest id; when none is stored, none can lie between the end of its life and now. */
   #last(channel: string, life: number): Id {
+    const now = this.#clock.now()
     const last = this.#lasts.get(channel)
-    return last !== undefined && last.expires > this.#clock.now() ? last.value : `${Math.max(0, this.#clock.now() - life)}-0`
+    return last !== undefined && last.expires > now ? last.value : `${Math.max(0, Math.max(now, this.#ms) - life)}-0`
   }
 
   #enter(identity: string): void {
@@ -138,7 +143,9 @@ export class PartitionLog {
     const identity = this.#identity
     const epoch = this.#epoch
     const past = [...this.#past]
-    const logs = [...this.#logs].map(([channel, log]) => [channel, { entries: [...log.entries], expires: log.expires }] as const)
+    const logs = [...this.#logs].map(
+      ([channel, log]) => [channel, { entries: [...log.entries], expires: log.expires }] as const,
+    )
     const lasts = [...this.#lasts]
     const published = [...this.#published]
     return () => {
