@@ -150,6 +150,34 @@ describe('connections', () => {
     expect(node.broker.health.deaf).toBe(0)
   })
 
+  test('tens of thousands of subscribes go out in order and piece by piece', async () => {
+    const node = await connected()
+    const channels = Array.from({ length: 30_000 }, (_, i) => `chat:${i}`)
+    const all = node.broker.subscribe(0, channels)
+    node.broker.unsubscribe(0, channels.slice(1))
+    await Promise.all([all, node.broker.subscribe(0, ['chat:2'])])
+    const numsub = (i: number) => server.command('PUBSUB', 'NUMSUB', `{rt:0}:ch:chat:${i}`)
+    for (const [i, count] of [
+      [0, 1],
+      [1, 0],
+      [2, 1],
+      [29_999, 0],
+    ] as const)
+      expect(((await numsub(i)) as unknown[])[1]).toBe(count)
+  })
+
+  test('subscribes that wait when the connection is lost reject', async () => {
+    const node = await connected()
+    const waiting = node.broker.subscribe(
+      0,
+      Array.from({ length: 30_000 }, (_, i) => `chat:${i}`),
+    )
+    await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    expect(['failed', 'unknown']).toContain(await outcome(waiting))
+    await reported(node, 'up', 'down', 'up')
+    expect(await server.command('PUBSUB', 'CHANNELS', '*:ch:*')).toEqual([])
+  })
+
   test('a frozen Redis makes publishes unknown, and a retry after it thawed finds them stored once', async () => {
     const node = await connected({ timeout: 300 })
     const before = await publish(node)
@@ -262,24 +290,31 @@ describe('the clock', () => {
     expect(now.answer.entries.map(({ id }) => id).slice(-2)).toEqual([before.id, after.id])
   })
 
-  test('that is lost with `last` stamps beyond what the log holds', async () => {
+  test.each([
+    ['log', 'last'],
+    ['last', 'log'],
+  ])("that is lost stamps beyond what a channel's %s alone tells", async (_kept, lost) => {
     const [a, b] = [await connected(), await connected()]
     await publish(a)
     await server.command('HSET', '{rt:0}:clock', 'ms', Date.now() + 3_600_000)
     const before = await publish(a)
-    await server.command('DEL', '{rt:0}:clock', '{rt:0}:last:chat:1')
+    await server.command('DEL', '{rt:0}:clock', `{rt:0}:${lost}:chat:1`)
     const after = await publish(b)
     expect(compareIds(before.id, after.id)).toBeLessThan(0)
     expect((await read(b)).head).toBe(after.id)
   })
 
-  test('does not fall behind an id that the caller has seen', async () => {
-    const node = await connected()
-    await publish(node)
+  test('does not fall behind an id that the caller has seen, whoever began the epoch', async () => {
+    const [a, b] = [await connected(), await connected()]
+    await publish(a)
     await server.command('HSET', '{rt:0}:clock', 'ms', Date.now() + 3_600_000)
-    const before = await publish(node)
+    const before = await publish(a)
     await server.command('FLUSHALL')
-    expect(compareIds(before.id, (await publish(node)).id)).toBeLessThan(0)
+    expect(compareIds((await publish(b)).id, before.id)).toBeLessThan(0)
+    const after = await publish(a, 'chat:2')
+    expect(compareIds(before.id, after.id)).toBeLessThan(0)
+    await server.command('FLUSHALL')
+    expect(compareIds(after.id, (await publish(a)).id)).toBeLessThan(0)
   })
 
   test('a channel whose newest id has expired is whole only back to (clock - life), even when the clock has stood still', async () => {

@@ -24,8 +24,17 @@ export interface LinksListener {
   down(): void
 }
 
-/** Most channels of one SUBSCRIBE, and so of one confirmation. */
+/** Most channels of one SUBSCRIBE. */
 const BATCH = 1000
+/** Channels whose confirmation may be under way: a whole node's at once would be late, and overflow what Redis buffers for a listener. */
+const WINDOW = 10_000
+
+interface Batch {
+  readonly size: number
+  readonly send: (redis: Redis) => Promise<unknown>
+  resolve(value: unknown): void
+  reject(error: unknown): void
+}
 
 /**
  * Both connections, up only while they lead to the same Redis. Each is replaced by a new one when it is lost, for ever.
@@ -41,6 +50,8 @@ export class Links {
   /** When the last message came, on the monotonic clock. */
   #heard = 0
   #watch: NodeJS.Timeout | undefined
+  readonly #queue: Batch[] = []
+  #unconfirmed = 0
 
   constructor(options: LinksOptions, listener: LinksListener) {
     this.#options = options
@@ -104,18 +115,11 @@ export class Links {
 
   /** Resolves when Redis has confirmed all of them on the connection that is up now. */
   async subscribe(names: readonly string[]): Promise<void> {
-    if (!this.#up) throw away('failed')
-    const confirmed: Promise<unknown>[] = []
-    for (let i = 0; i < names.length; i += BATCH) {
-      const batch = names.slice(i, i + BATCH)
-      confirmed.push(this.#listening.call((redis) => redis.subscribe(...batch)))
-    }
-    await Promise.all(confirmed)
+    await Promise.all(this.#inBatches(names, (redis, batch) => redis.subscribe(...batch)))
   }
 
   unsubscribe(names: readonly string[]): void {
-    if (!this.#up || names.length === 0) return
-    this.#listening.call((redis) => redis.unsubscribe(...names)).catch(ignore)
+    for (const batch of this.#inBatches(names, (redis, batch) => redis.unsubscribe(...batch))) batch.catch(ignore)
   }
 
   /** Gives up both connections and learns anew which Redis is there. */
@@ -127,7 +131,39 @@ export class Links {
   async close(): Promise<void> {
     this.#up = false
     clearTimeout(this.#watch)
+    for (const { reject } of this.#queue.splice(0)) reject(away('failed'))
     await Promise.all([this.#commands.close(), this.#listening.close()])
+  }
+
+  #inBatches(names: readonly string[], send: (redis: Redis, batch: readonly string[]) => Promise<unknown>) {
+    const batches: Promise<unknown>[] = []
+    for (let i = 0; i < names.length; i += BATCH) {
+      const batch = names.slice(i, i + BATCH)
+      batches.push(
+        new Promise((resolve, reject) => {
+          if (!this.#up) return reject(away('failed'))
+          this.#queue.push({ size: batch.length, send: (redis) => send(redis, batch), resolve, reject })
+        }),
+      )
+    }
+    this.#pump()
+    return batches
+  }
+
+  // In the order of the calls, so that a later subscribe wins over an earlier unsubscribe and the other way round.
+  #pump(): void {
+    for (let next = this.#queue[0]; next !== undefined && this.#unconfirmed < WINDOW; next = this.#queue[0]) {
+      this.#queue.shift()
+      const { size, send, resolve, reject } = next
+      this.#unconfirmed += size
+      const settled = () => {
+        this.#unconfirmed -= size
+        this.#pump()
+      }
+      const confirmed = this.#listening.call(send)
+      confirmed.then(resolve, reject)
+      confirmed.then(settled, settled)
+    }
   }
 
   #opened(): void {
@@ -147,6 +183,7 @@ export class Links {
     if (!this.#up) return
     this.#up = false
     clearTimeout(this.#watch)
+    for (const { reject } of this.#queue.splice(0)) reject(away('failed'))
     // Whoever is told `down` takes every subscription for gone, so it must be.
     if (link === this.#commands) this.#listening.drop()
     this.#listener.down()
