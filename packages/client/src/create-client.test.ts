@@ -194,7 +194,10 @@ class LittleServer {
       })
       this.#start(query, printer)
     }
-    if (url.searchParams.get('open') !== 'first') return begin(url.searchParams)
+    if (url.searchParams.get('open') !== 'first') {
+      begin(url.searchParams)
+      return
+    }
     ws.once('message', (data) => {
       const open = JSON.parse(data.toString()) as {
         channels: { channel: string; new?: boolean }[]

@@ -56,6 +56,8 @@ export function createClient<R extends Declares = Undeclared>(
   url: string | URL,
   options: ClientOptions = {},
 ): Client<R> {
+  const { transports = defaultTransports } = options
+  if (transports.length === 0) throw new TypeError('transports: at least one is needed.')
   const environment = createEnvironment(options)
   const endpoint: Endpoint = { url: resolveUrl(url), fetch: environment.fetch, headers: options.headers ?? {} }
   const post = createPost(endpoint)
@@ -67,7 +69,7 @@ export function createClient<R extends Declares = Undeclared>(
   const connection = new Connection(
     {
       environment,
-      transports: (options.transports ?? defaultTransports).map((rung) => makers[rung](endpoint, environment)),
+      transports: transports.map((rung) => makers[rung](endpoint, environment)),
       idle: (rung) => idle(rung, post),
       post,
       token: options.token,

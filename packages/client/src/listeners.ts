@@ -25,8 +25,8 @@ export class Listeners<Events> {
   /** Adds a callback; the same one twice is called twice. Returns its own undo. */
   on<E extends keyof Events>(event: E, callback: (value: Events[E]) => void): () => void {
     const entry = { callback }
-    const set = (this.#sets[event] ??= new Set())
-    set.add(entry)
+    const set: Set<typeof entry> = this.#sets[event] ?? new Set()
+    this.#sets[event] = set.add(entry)
     return () => {
       set.delete(entry)
     }

@@ -190,10 +190,10 @@ export class Outbox {
     }
   }
 
-  /** Gives up everything. */
-  rejectAll(code: RealtimeError['code'], message: string): void {
+  /** Gives up everything for this reason. */
+  rejectAll({ code, message, hint, cause }: RealtimeError): void {
     for (const entry of [...this.#entries.values()]) {
-      this.#reject(entry, new RealtimeError(code, message, { outcome: outcome(entry) }))
+      this.#reject(entry, new RealtimeError(code, message, { hint, cause, outcome: outcome(entry) }))
     }
   }
 

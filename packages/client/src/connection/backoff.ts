@@ -11,11 +11,13 @@ export const backoff = {
 } as const
 
 /**
- * Milliseconds before the next try. `failures`: tries in a row that did not lead to a healthy link, 0 right after one. What the server said wins; it
- * is stretched by up to a fifth, since it may have said the same to everybody.
+ * Milliseconds before the next try. `failures`: tries in a row that did not lead to a healthy link, 0 right after one. What the server said is the
+ * least; it is stretched by up to a fifth, since it may have said the same to everybody, and it is all of the wait only at first: a server that
+ * says "at once" again and again is not to be asked in a circle.
  */
 export function delay(failures: number, retryAfter: number | undefined, random: number): number {
-  if (retryAfter !== undefined) return retryAfter * (1 + random / 5)
-  if (failures === 0) return random * backoff.first
-  return random * Math.min(backoff.cap, backoff.base * 2 ** (failures - 1))
+  const jitter = random * (failures === 0 ? backoff.first : Math.min(backoff.cap, backoff.base * 2 ** (failures - 1)))
+  if (retryAfter === undefined) return jitter
+  const told = retryAfter * (1 + random / 5)
+  return failures > 1 ? Math.max(told, jitter) : told
 }

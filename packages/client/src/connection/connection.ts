@@ -1,25 +1,18 @@
 /** The client's one connection: opens streams, proves them, replaces them without a break, and owns every timer. Driven by the channels; made by createClient. */
-import {
-  type ByeEvent,
-  type ChannelRequest,
-  type Command,
-  errorFromBody,
-  isRealtimeError,
-  limits,
-  RealtimeError,
-  type ResultEvent,
-  type ServerEvent,
-  type Timer,
-} from '@rt/protocol'
-import type { Order } from '../channels/outbox'
-import { Outbox } from '../channels/outbox'
-import { type Delivery, type StreamState, Subscriptions } from '../channels/subscriptions'
+import { type ChannelRequest, errorFromBody, limits, RealtimeError, type ServerEvent, type Timer } from '@rt/protocol'
+import { type Order, Outbox } from '../channels/outbox'
+import { Refusals } from '../channels/refusals'
+import { type Delivery, Subscriptions } from '../channels/subscriptions'
 import { Ladder } from '../ladder/ladder'
 import type { Environment } from '../ports/environment'
-import type { Closed, Link, Post, Rung, Transport } from '../ports/transport'
+import type { Closed, Post, Rung, Transport } from '../ports/transport'
+import { type Attempt, createAttempt, type Purpose } from './attempt'
 import { backoff, delay } from './backoff'
+import { type Blame, blameOf } from './blame'
+import { Courier } from './courier'
 import { deadlines, doubtfulSilence, helloWithin, renewAfter, silence } from './liveness'
 import { type Effect, type State, type Status, statusOf, step, type Trigger } from './states'
+import { Token } from './token'
 
 /** Told by the connection; calls into the application. */
 export interface ConnectionListener {
@@ -41,47 +34,10 @@ export interface ConnectionOptions {
   readonly timeout: number
 }
 
-/** Why a stream was opened: to get connected, for a better rung, because the application asked for this rung, or in place of the present one. */
-type Purpose = 'connect' | 'climb' | 'switch' | 'replace'
-
-/** One stream from its opening to its end. */
-interface Attempt {
-  readonly rung: Rung
-  purpose: Purpose
-  readonly stream: StreamState
-  readonly channels: readonly ChannelRequest[]
-  /** The version of the wanted channels that it asks for. */
-  version: number
-  link: Link
-  /** Events that wait until the stream takes over; null: it is the one that the application hears. */
-  held: ServerEvent[] | null
-  hello: boolean
-  /** `hello` and a further sign of life came through. */
-  proven: boolean
-  provenAt: number
-  heardAt: number
-  heartbeat: number
-  /** When it counts as failed unless something is heard. */
-  deadline: number
-  renewAt: number
-  /** A channel was given up that it asked for: it may not take over. */
-  outdated: boolean
-  degraded: boolean
-  bye: ByeEvent | null
-  /** Commands about channels that wait for `hello`. */
-  readonly outgoing: Command[]
-}
-
 /** One walk down the ladder. */
 interface Round {
   left: Rung[]
   retryAfter: number | undefined
-}
-
-/** One POST of commands. */
-interface Posting {
-  readonly abort: AbortController
-  deadline: number
 }
 
 const NEVER = Number.POSITIVE_INFINITY
@@ -92,6 +48,7 @@ export class Connection {
   readonly #environment: Environment
   readonly #subscriptions = new Subscriptions()
   readonly #outbox: Outbox
+  readonly #courier: Courier
   readonly #ladder: Ladder
   readonly #transports: ReadonlyMap<Rung, Transport>
   #state: State = 'idle'
@@ -115,17 +72,15 @@ export class Connection {
 
   /** Counts changes of the wanted channels. */
   #version = 0
+  /** How many publications the application asked for first, by wanted channel. */
   readonly #lasts = new Map<string, number>()
-  /** Channels that the server refused for the moment. */
-  readonly #again = new Map<string, { at: number; tries: number; gap: boolean }>()
+  readonly #refusals = new Refusals()
 
-  #token: string | undefined
-  /** When the token was last renewed: a new one that is refused so soon is refused for good. */
-  #renewedAt = Number.NEGATIVE_INFINITY
+  readonly #token: Token
+  /** What the server refused the client with. */
+  #failure: RealtimeError | null = null
   /** Channels that a stream was refused for as a whole with "who are you?", which may mean them or us: a stream without them tells. */
   #suspects: { readonly channels: readonly ChannelRequest[]; readonly error: RealtimeError } | null = null
-  #posting: Posting | null = null
-  #postFailures = 0
 
   #timer: Timer | undefined
   #timerAt = NEVER
@@ -133,16 +88,25 @@ export class Connection {
   #retryAt = NEVER
   #climbAt = NEVER
   #replaceAt = NEVER
-  #postAt = NEVER
   #syncing = false
-  #flushing = false
 
   constructor(options: ConnectionOptions, listener: ConnectionListener) {
     this.#options = options
     this.#listener = listener
     this.#environment = options.environment
     const { clock, random } = options.environment
+    const now = () => clock.monotonic()
     this.#outbox = new Outbox(clock, options.timeout, random)
+    this.#token = new Token(options.token, now)
+    this.#courier = new Courier({
+      outbox: this.#outbox,
+      post: options.post,
+      token: this.#token,
+      now,
+      random,
+      route: () => (this.#live && this.#current !== null ? { carrier: this.#current, link: this.#current.link } : null),
+      changed: () => this.#schedule(),
+    })
     this.#transports = new Map(options.transports.map((transport) => [transport.rung, transport]))
     this.#ladder = new Ladder([...this.#transports.keys()], random)
   }
@@ -186,10 +150,12 @@ export class Connection {
     return new Promise((resolve, reject) => {
       this.#switching = { rung, resolve, reject }
       const current = this.#current
-      if (current?.proven !== true) return this.#fire('connect')
-      if (current.rung === rung) return this.#switched(null)
-      this.#endCandidates()
-      this.#launch(rung, 'switch')
+      if (current?.proven !== true) this.#fire('connect')
+      else if (current.rung === rung) this.#switched(null)
+      else {
+        this.#endCandidates()
+        this.#launch(rung, 'switch')
+      }
     })
   }
 
@@ -197,12 +163,12 @@ export class Connection {
     this.#lasts.set(channel, last)
     this.#subscriptions.add(channel, last)
     this.#changed()
-    this.#fire('connect')
+    this.#fire('need')
   }
 
   unsubscribe(channel: string): void {
     this.#lasts.delete(channel)
-    this.#again.delete(channel)
+    this.#refusals.settle(channel)
     this.#subscriptions.remove(channel)
     for (const attempt of this.#attempts) {
       if (!attempt.stream.requested.has(channel)) continue
@@ -214,15 +180,15 @@ export class Connection {
 
   /** Sends a command as soon as there is a link, and again until it is answered. */
   execute(order: Order, signal: AbortSignal | undefined): Promise<unknown> {
-    if (this.#state === 'closed')
-      return Promise.reject(new RealtimeError('closed', 'The client is closed.', { outcome: 'failed' }))
+    const over = this.#over
+    if (over !== null) return Promise.reject(over)
     if (order.type === 'publish' && this.#outbox.isLive(order.channel) && !this.#live) {
       const message = 'There is no link, and live messages are not kept.'
       return Promise.reject(new RealtimeError('timeout', message, { outcome: 'failed' }))
     }
     const answer = this.#outbox.add(order, signal)
-    this.#flushSoon()
-    this.#fire('connect')
+    this.#courier.flushSoon()
+    this.#fire('need')
     this.#schedule()
     return answer
   }
@@ -231,6 +197,14 @@ export class Connection {
 
   get #live(): boolean {
     return this.#state === 'connected' || this.#state === 'degraded'
+  }
+
+  /** Why no command is taken; null: they are. */
+  get #over(): RealtimeError | null {
+    if (this.#state === 'closed') return new RealtimeError('closed', 'The client is closed.', { outcome: 'failed' })
+    if (this.#state !== 'failed' || this.#failure === null) return null
+    const { code, message, hint } = this.#failure
+    return new RealtimeError(code, message, { hint, outcome: 'failed', cause: this.#failure })
   }
 
   #fire(trigger: Trigger): void {
@@ -260,18 +234,17 @@ export class Connection {
         this.#round = null
         return
       case 'flush':
-        this.#flush()
+        this.#courier.flush()
         return
       case 'check':
         this.#check()
         return
-      case 'reject':
-        this.#outbox.rejectAll(
-          'closed',
-          this.#state === 'closed' ? 'The client was closed.' : 'The server refused the connection.',
-        )
-        this.#switched(new RealtimeError('closed', 'The connection ended.'))
+      case 'reject': {
+        const error = this.#over ?? new RealtimeError('closed', 'The connection ended.')
+        this.#outbox.rejectAll(error)
+        this.#switched(error)
         return
+      }
       default:
         effect satisfies never
     }
@@ -295,7 +268,7 @@ export class Connection {
     this.#retryAt = NEVER
     const round: Round = { left: [], retryAfter: undefined }
     this.#round = round
-    this.#identify().then(
+    this.#token.fetch().then(
       () => {
         if (this.#round !== round) return
         round.left = this.#ladder.order(this.#now)
@@ -329,30 +302,22 @@ export class Connection {
     const transport =
       bare && rung !== 'websocket' ? this.#options.idle(rung) : (this.#transports.get(rung) as Transport)
     const now = this.#now
-    const attempt: Attempt = {
-      rung,
-      purpose,
-      stream: this.#subscriptions.open(),
-      channels,
-      version: this.#version,
-      link: { close() {} },
-      held: this.#current === null ? null : [],
-      hello: false,
-      proven: false,
-      provenAt: now,
-      heardAt: now,
-      heartbeat: 0,
-      deadline: now + helloWithin(this.#failedRounds),
-      renewAt: NEVER,
-      outdated: false,
-      degraded: false,
-      bye: null,
-      outgoing: [],
-    }
+    const attempt = createAttempt(
+      {
+        rung,
+        purpose,
+        stream: this.#subscriptions.open(),
+        channels,
+        version: this.#version,
+        held: this.#current === null ? null : [],
+        deadline: now + helloWithin(this.#failedRounds),
+      },
+      now,
+    )
     this.#attempts.add(attempt)
     this.#current ??= attempt
     attempt.link = transport.open(
-      { request: () => this.#subscriptions.request(), token: () => this.#token },
+      { request: () => this.#subscriptions.request(), token: () => this.#token.value },
       {
         events: (events) => {
           if (this.#attempts.has(attempt)) this.#events(attempt, events)
@@ -366,31 +331,6 @@ export class Connection {
       },
     )
     this.#schedule()
-  }
-
-  /** Makes sure that there is a token when one is needed. Rejects with a RealtimeError. */
-  async #identify(): Promise<void> {
-    const { token } = this.#options
-    if (token === undefined || this.#token !== undefined) return
-    try {
-      this.#token = typeof token === 'string' ? token : await token()
-    } catch (error) {
-      if (isRealtimeError(error)) throw error
-      throw new RealtimeError('internal', 'token() failed.', { cause: error, hint: 'See `cause`.' })
-    }
-  }
-
-  /** Whether a new token may help. */
-  get #renewable(): boolean {
-    return typeof this.#options.token === 'function' && this.#now - this.#renewedAt >= backoff.healthy
-  }
-
-  /** Forgets the token so that a new one is fetched; false when that would not help. */
-  #renew(): boolean {
-    if (!this.#renewable) return false
-    this.#renewedAt = this.#now
-    this.#token = undefined
-    return true
   }
 
   // ── From the links ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -429,14 +369,15 @@ export class Connection {
       case 'unsubscribed': {
         // The token may have expired without the server saying so: with a new one nothing needs to be given up.
         const error = event.error === undefined ? null : errorFromBody(event.error)
-        if (blameOf(error, true) === 'token' && this.#renewable) {
+        if (blameOf(error, true) === 'token' && this.#token.renewable) {
           attempt.link.close()
-          return this.#closed(attempt, { error, detail: 'A channel was refused.' })
-        }
-        return this.#accept(attempt, event)
+          this.#closed(attempt, { error, detail: 'A channel was refused.' })
+        } else this.#accept(attempt, event)
+        return
       }
       default:
         this.#accept(attempt, event)
+        // A WebSocket takes commands from here on.
         if (event.type === 'hello') this.#sync()
     }
   }
@@ -450,22 +391,16 @@ export class Connection {
     const { channel, kind } = delivery
     if (kind === 'subscribed') {
       if (delivery.id === undefined) this.#outbox.markLive(channel)
-      const again = this.#again.get(channel)
-      this.#again.delete(channel)
-      if (again?.gap === true) {
+      if (this.#refusals.settle(channel)) {
         this.#listener.deliver({ kind: 'gap', channel, gap: { type: 'gap', channel, reason: 'history' } })
       }
-    }
-    if (kind === 'refused') {
+    } else if (kind === 'refused') {
       const error = errorFromBody(delivery.event.error ?? {})
       if (error.retryable) {
-        const before = this.#again.get(channel)
-        const tries = (before?.tries ?? 0) + 1
-        const at = this.#now + delay(tries, error.retryAfter, this.#environment.random())
-        this.#again.set(channel, { at, tries, gap: lost || before?.gap === true })
+        this.#refusals.add(channel, error, lost, this.#now, this.#environment.random())
         return
       }
-      this.#again.delete(channel)
+      this.#refusals.settle(channel)
       this.#lasts.delete(channel)
     }
     this.#listener.deliver(delivery)
@@ -485,7 +420,10 @@ export class Connection {
     attempt.proven = true
     attempt.provenAt = this.#now
     if (attempt !== before) {
-      if (!this.#mayTakeOver(attempt)) return this.#relaunch(attempt)
+      if (!this.#mayTakeOver(attempt)) {
+        this.#relaunch(attempt)
+        return
+      }
       this.#takeOver(attempt)
       if (this.#current !== attempt) return
     }
@@ -500,12 +438,10 @@ export class Connection {
     if (before === attempt || before?.rung !== attempt.rung || this.#climbAt === NEVER) {
       this.#climbAt = this.#now + this.#ladder.nextClimb(attempt.rung)
     }
-    if (this.#switching !== null) {
-      const there = this.#switching.rung === attempt.rung
-      this.#switched(there ? null : new RealtimeError('unsupported', `"${this.#switching.rung}" does not work here.`))
-    }
     this.#fire('proven')
     if (attempt.degraded) this.#fire('degraded')
+    if (this.#switching?.rung === attempt.rung) this.#switched(null)
+    else if (this.#switching !== null && this.#current === attempt) this.#launch(this.#switching.rung, 'switch')
     this.#sync()
   }
 
@@ -517,13 +453,14 @@ export class Connection {
   #takeOver(attempt: Attempt): void {
     const before = this.#current
     this.#current = attempt
+    // First, so that whatever the application does in its callbacks meets one stream.
+    if (before !== null) this.#end(before)
     const held = attempt.held ?? []
     attempt.held = null
     for (const event of held) {
       if (this.#current !== attempt) return
       this.#feed(attempt, event)
     }
-    if (before !== null && this.#attempts.has(before)) this.#end(before)
   }
 
   /** Opens the same once more, from where the application is now. */
@@ -560,8 +497,8 @@ export class Connection {
   #drop(): void {
     this.#round = null
     for (const attempt of [...this.#attempts]) this.#end(attempt)
-    this.#abortPost()
-    this.#staggerAt = this.#retryAt = this.#climbAt = this.#replaceAt = this.#postAt = NEVER
+    this.#courier.stop()
+    this.#staggerAt = this.#retryAt = this.#climbAt = this.#replaceAt = NEVER
     this.#climbing = []
   }
 
@@ -577,9 +514,14 @@ export class Connection {
     if (bye !== null && bye.retryAfter === undefined && blame === 'server') blame = 'client'
 
     if (error !== null) {
-      const hopeless = blame === 'token' && !this.#renew() && !this.#suspect(attempt, error)
-      if (hopeless || blame === 'client') return this.#refuse(error)
-      if (blame === 'channels' && !this.#refuseChannels(attempt.channels, error)) return this.#refuse(error)
+      const hopeless =
+        blame === 'client' ||
+        (blame === 'token' && !this.#token.renew() && !this.#suspect(attempt, error)) ||
+        (blame === 'channels' && !this.#refuseChannels(attempt.channels, error))
+      if (hopeless) {
+        this.#refuse(error)
+        return
+      }
     }
     const atOnce = blame === 'token' || blame === 'channels'
     const wait = atOnce ? 0 : retryAfter
@@ -594,10 +536,12 @@ export class Connection {
     const [next] = this.#attempts
     this.#round = { left: [], retryAfter }
     this.#climbAt = this.#replaceAt = NEVER
-    if (next === undefined) return this.#fire('lost')
-    this.#round.left = this.#ladder.order(this.#now).filter((rung) => rung !== next.rung)
-    this.#promote(next)
-    this.#fire('orphaned')
+    if (next === undefined) this.#fire('lost')
+    else {
+      this.#round.left = this.#ladder.order(this.#now).filter((rung) => rung !== next.rung)
+      this.#promote(next)
+      this.#fire('orphaned')
+    }
   }
 
   /** Lets the application hear a stream that is not proven yet: there is no better one. */
@@ -615,8 +559,7 @@ export class Connection {
       // Our server answered: the path is fine, and the other rungs would hear the same.
       this.#ladder.proven(attempt.rung, this.#now)
       round.left = []
-      round.retryAfter = Math.max(round.retryAfter ?? 0, retryAfter ?? 0)
-      if (retryAfter === undefined) round.retryAfter = undefined
+      round.retryAfter = retryAfter
     }
     const [next] = this.#attempts
     if (next === undefined) this.#nextRung(round)
@@ -625,7 +568,7 @@ export class Connection {
 
   #candidateFailed(attempt: Attempt, blame: Blame, retryAfter: number | undefined): void {
     if (blame === 'token') {
-      this.#identify().then(
+      this.#token.fetch().then(
         () => {
           if (this.#live && this.#attempts.size === 1) this.#launch(attempt.rung, attempt.purpose)
         },
@@ -638,6 +581,8 @@ export class Connection {
     }
     switch (attempt.purpose) {
       case 'climb':
+        // The server that refuses one refuses all.
+        if (blame !== 'path') this.#climbing = []
         this.#climb()
         break
       case 'switch':
@@ -653,8 +598,8 @@ export class Connection {
   }
 
   #refuse(error: RealtimeError): void {
-    this.#token = undefined
-    this.#renewedAt = Number.NEGATIVE_INFINITY
+    this.#failure = error
+    this.#token.forget()
     this.#suspects = null
     this.#fire('refused')
     this.#listener.error(error)
@@ -754,84 +699,6 @@ export class Connection {
     }
   }
 
-  // ── Commands ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #flushSoon(): void {
-    if (this.#flushing) return
-    this.#flushing = true
-    queueMicrotask(() => {
-      this.#flushing = false
-      this.#flush()
-      this.#schedule()
-    })
-  }
-
-  #flush(): void {
-    const current = this.#current
-    if (!this.#live || current === null) return
-    const { link } = current
-    if (link.send === undefined) return this.#postNext()
-    for (let frame = this.#outbox.take(current); frame !== null; frame = this.#outbox.take(current)) link.send(frame)
-  }
-
-  #postNext(): void {
-    if (this.#posting !== null || (this.#postAt !== NEVER && this.#postAt > this.#now)) return
-    const posting: Posting = { abort: new AbortController(), deadline: this.#now + deadlines.post }
-    const frame = this.#outbox.take(posting)
-    if (frame === null) return
-    this.#posting = posting
-    this.#postAt = NEVER
-    this.#options.post(frame, this.#token, posting.abort.signal).then(
-      (results) => {
-        if (this.#posting !== posting) return
-        this.#postFailures = 0
-        for (const event of results) if (event.type === 'result') this.#outbox.settle(event as ResultEvent)
-        this.#posted(posting)
-      },
-      (reason: Closed) => {
-        if (this.#posting === posting) this.#postFailed(posting, reason)
-      },
-    )
-  }
-
-  #posted(posting: Posting): void {
-    this.#posting = null
-    this.#outbox.lost(posting)
-    this.#flush()
-    this.#schedule()
-  }
-
-  #postFailed(posting: Posting, { error, detail }: Closed): void {
-    this.#postFailures++
-    this.#postAt = this.#now + delay(this.#postFailures, error?.retryAfter, this.#environment.random())
-    const blame = blameOf(error, false)
-    if (detail.startsWith('413'))
-      this.#outbox.refused(posting, new RealtimeError('payload_too_large', detail, { outcome: 'failed' }))
-    else if (
-      error !== null &&
-      blame === 'token' &&
-      this.#postFailures === 1 &&
-      typeof this.#options.token === 'function'
-    ) {
-      this.#token = undefined
-      this.#postAt = posting.deadline = NEVER
-      const again = () => {
-        if (this.#posting === posting) this.#posted(posting)
-      }
-      this.#identify().then(again, again)
-      return
-    } else if (error !== null && blame !== 'server') this.#outbox.refused(posting, error)
-    this.#posted(posting)
-  }
-
-  #abortPost(): void {
-    const posting = this.#posting
-    if (posting === null) return
-    this.#posting = null
-    posting.abort.abort()
-    this.#outbox.lost(posting)
-  }
-
   // ── Time ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   get #now(): number {
@@ -854,50 +721,33 @@ export class Connection {
   }
 
   #nextAt(): number {
-    let at = Math.min(
-      this.#staggerAt,
-      this.#retryAt,
-      this.#climbAt,
-      this.#replaceAt,
-      this.#postAt,
-      this.#outbox.nextAt(),
-    )
+    let at = Math.min(this.#staggerAt, this.#retryAt, this.#climbAt, this.#replaceAt)
+    at = Math.min(at, this.#courier.nextAt(), this.#refusals.nextAt())
     for (const attempt of this.#attempts) at = Math.min(at, attempt.deadline)
-    for (const again of this.#again.values()) at = Math.min(at, again.at)
-    if (this.#live) at = Math.min(at, this.#current?.renewAt ?? NEVER)
-    return Math.min(at, this.#posting?.deadline ?? NEVER)
+    return this.#live ? Math.min(at, this.#current?.renewAt ?? NEVER) : at
   }
 
   #tick(): void {
     this.#timer = undefined
     this.#timerAt = NEVER
     const now = this.#now
-    this.#outbox.expire()
     for (const attempt of [...this.#attempts]) {
       if (attempt.deadline > now || !this.#attempts.has(attempt)) continue
       this.#fail(attempt, attempt.proven ? 'Silent.' : attempt.hello ? 'Nothing after `hello`.' : 'No `hello` in time.')
     }
-    if (this.#posting !== null && this.#posting.deadline <= now) {
-      const posting = this.#posting
-      posting.abort.abort()
-      this.#postFailed(posting, { error: null, detail: 'No answer in time.' })
-    }
     if (this.#retryAt <= now) this.#fire('due')
     if (this.#staggerAt <= now) {
-      this.#staggerAt = NEVER
-      if (this.#round !== null && this.#attempts.size === 1 && this.#current?.hello === false)
-        this.#nextRung(this.#round)
+      const alone = this.#round !== null && this.#attempts.size === 1 && this.#current?.hello === false
+      if (alone) this.#nextRung(this.#round as Round)
+      // Two at a time are enough.
       this.#staggerAt = NEVER
     }
-    for (const [channel, again] of this.#again) {
-      if (again.at > now) continue
-      again.at = NEVER
-      this.#subscriptions.add(channel, again.gap ? 0 : (this.#lasts.get(channel) ?? 0))
+    for (const { channel, gap } of this.#refusals.due(now)) {
+      this.#subscriptions.add(channel, gap ? 0 : (this.#lasts.get(channel) ?? 0))
       this.#changed()
     }
     if (this.#live) this.#maintain(now)
-    if (this.#postAt <= now) this.#postAt = NEVER
-    this.#flush()
+    this.#courier.tick()
     this.#schedule()
   }
 
@@ -915,38 +765,5 @@ export class Connection {
       if (free) this.#climb()
       else this.#climbAt = now + deadlines.second
     }
-  }
-}
-
-/** Who is to blame when a stream or a request did not work. */
-type Blame =
-  /** The way there: try another rung. */
-  | 'path'
-  /** The server, for the moment: come back later. */
-  | 'server'
-  /** The token: fetch a new one. */
-  | 'token'
-  /** The channels that were asked for. */
-  | 'channels'
-  /** We: another try changes nothing. */
-  | 'client'
-
-function blameOf(error: RealtimeError | null, hello: boolean): Blame {
-  switch (error?.code) {
-    case undefined:
-    case 'unsupported':
-    case 'not_acceptable':
-    case 'method_not_allowed':
-    case 'unsupported_media_type':
-      return 'path'
-    case 'unauthenticated':
-    case 'token_expired':
-      return 'token'
-    case 'forbidden':
-    case 'unknown_channel':
-    case 'too_many_channels':
-      return hello ? 'client' : 'channels'
-    default:
-      return error?.retryable === true ? 'server' : 'client'
   }
 }

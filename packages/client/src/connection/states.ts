@@ -24,7 +24,9 @@ export type State =
   | 'closed'
 
 export type Trigger =
-  /** The application wants a connection. */
+  /** The application subscribes or publishes. */
+  | 'need'
+  /** The application asks to connect now. */
   | 'connect'
   /** A stream is proven and is now the one that the application hears. */
   | 'proven'
@@ -70,6 +72,7 @@ type Row = { readonly [T in Trigger]?: Step }
 
 const to = (next: State, ...effects: Effect[]): Step => ({ next, effects })
 
+const first = to('connecting', 'open')
 const refused = to('failed', 'drop', 'reject')
 const close = to('closed', 'drop', 'reject')
 const suspend = to('suspended', 'drop')
@@ -80,14 +83,14 @@ const proven = to('connected', 'flush')
 const live = { proven, refused, close, suspend, lost: wait, orphaned: to('retrying') } as const
 
 export const table: { readonly [S in State]: Row } = {
-  idle: { connect: to('connecting', 'open'), close },
+  idle: { need: first, connect: first, close },
   connecting: { proven, refused, close, suspend, exhausted: wait },
   connected: { ...live, wake: to('connected', 'check'), degraded: to('degraded') },
   degraded: { ...live, wake: to('degraded', 'check'), restored: to('connected', 'flush') },
   waiting: { connect: retry, due: retry, wake: retry, refused, close, suspend },
   retrying: { proven, refused, close, suspend, exhausted: wait },
   suspended: { wake: retry, close },
-  failed: { connect: to('connecting', 'open'), close },
+  failed: { connect: first, close },
   closed: {},
 }
 
