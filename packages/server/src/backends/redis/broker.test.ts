@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { afterAll, beforeAll, describe, test, vi } from 'vitest'
 import { redis } from '../../redis'
 import { brokerContract } from '../../testing/broker-contract'
 import { RedisServer } from '../../testing/redis-server'
+
+// Real processes on a busy machine: generous, and never what is asserted.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 let server: RedisServer
 let stores = 0

@@ -8,6 +8,9 @@ import { type RedisBroker, type RedisBrokerOptions, redis } from '../../redis'
 import { RedisServer } from '../../testing/redis-server'
 import { TcpProxy } from '../../testing/tcp-proxy'
 
+// Real processes on a busy machine: generous, and never what is asserted.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+
 const HISTORY = { size: 100, ttl: 60_000 }
 const LONG = { size: 1000, ttl: 60_000 }
 
@@ -152,7 +155,7 @@ describe('connections', () => {
 
   test('tens of thousands of subscribes go out in order and piece by piece', async () => {
     const node = await connected()
-    const channels = Array.from({ length: 30_000 }, (_, i) => `chat:${i}`)
+    const channels = Array.from({ length: 15_000 }, (_, i) => `chat:${i}`)
     const all = node.broker.subscribe(0, channels)
     node.broker.unsubscribe(0, channels.slice(1))
     await Promise.all([all, node.broker.subscribe(0, ['chat:2'])])
@@ -161,19 +164,17 @@ describe('connections', () => {
       [0, 1],
       [1, 0],
       [2, 1],
-      [29_999, 0],
+      [14_999, 0],
     ] as const)
       expect(((await numsub(i)) as unknown[])[1]).toBe(count)
   })
 
   test('subscribes that wait when the connection is lost reject', async () => {
     const node = await connected()
-    const waiting = node.broker.subscribe(
-      0,
-      Array.from({ length: 30_000 }, (_, i) => `chat:${i}`),
-    )
+    const channels = Array.from({ length: 30_000 }, (_, i) => `chat:${i}`)
+    const waiting = outcome(node.broker.subscribe(0, channels))
     await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
-    expect(['failed', 'unknown']).toContain(await outcome(waiting))
+    expect(['failed', 'unknown']).toContain(await waiting)
     await reported(node, 'up', 'down', 'up')
     expect(await server.command('PUBSUB', 'CHANNELS', '*:ch:*')).toEqual([])
   })
@@ -371,7 +372,7 @@ describe('failover', () => {
     const now = await read(node)
     expect(now.past).toEqual([{ epoch: old.epoch, end: old.head }])
     expect(now.answer.entries.map((entry) => entry.id)).toEqual([id])
-  }, 30_000)
+  })
 
   test('a demoted master fails publishes and is reported down', async () => {
     const other = await RedisServer.start()
