@@ -1,6 +1,7 @@
 /** The door `@rt/server/testing`: what backends and apps test themselves with. */
 
 export { createHub, type HubOptions } from '../core/hub'
+export type { Broker } from '../ports/broker'
 export type { ChannelRules, Hub, Stream, StreamRequest, SubscriptionRequest } from '../ports/hub'
 export { type BrokerFactory, type BrokerStore, brokerContract, type TestRunner } from './broker-contract'
 export { FakeClock } from './fake-clock'

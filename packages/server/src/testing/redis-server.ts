@@ -6,7 +6,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 
 export interface RedisServerOptions {
   /** More arguments, such as `['--maxmemory', '8mb']`. */
@@ -28,7 +28,7 @@ export class RedisServer {
   readonly #directory: string
   readonly #args: readonly string[]
   #process: ChildProcess | null = null
-  #admin: Redis | null = null
+  #admin: Promise<Redis> | null = null
 
   private constructor(port: number, directory: string, args: readonly string[]) {
     this.port = port
@@ -79,15 +79,9 @@ export class RedisServer {
 
   /** Runs any command on a connection of its own, such as `command('CLIENT', 'KILL', 'TYPE', 'pubsub')`. */
   async command(name: string, ...args: readonly (string | number)[]): Promise<unknown> {
-    if (this.#admin === null) {
-      this.#admin = new Redis(this.port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => null })
-      this.#admin.on('error', () => {})
-      this.#admin.once('end', () => {
-        this.#admin = null
-      })
-      await this.#admin.connect()
-    }
-    return this.#admin.call(name, ...args)
+    this.#admin ??= this.#connect()
+    const admin = await this.#admin
+    return admin.call(name, ...args)
   }
 
   /** Writes what is stored to disk: the next {@link start} comes up with exactly this. */
@@ -125,9 +119,21 @@ export class RedisServer {
     await rm(this.#directory, { recursive: true, force: true })
   }
 
+  async #connect(): Promise<Redis> {
+    // Loaded here only: apps that have no Redis have no ioredis, and use the rest of this door.
+    const { Redis } = await import('ioredis')
+    const admin = new Redis(this.port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => null })
+    admin.on('error', () => {})
+    admin.once('end', () => {
+      this.#admin = null
+    })
+    await admin.connect()
+    return admin
+  }
+
   async #adminGone(): Promise<void> {
-    const admin = this.#admin
-    if (admin === null) return
+    const admin = await this.#admin?.catch(() => null)
+    if (admin == null || admin.status === 'end') return
     const end = once(admin, 'end')
     admin.disconnect()
     await end
