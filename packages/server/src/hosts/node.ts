@@ -177,7 +177,7 @@ async function serve(endpoint: Endpoint, req: IncomingMessage, res: ServerRespon
 }
 
 function print(reply: CompleteReply, req: IncomingMessage, res: ServerResponse): void {
-  const unread = req.httpVersionMajor === 1 && req.method === 'POST' && !req.readableEnded && !req.complete
+  const unread = req.httpVersionMajor === 1 && req.method === 'POST' && !req.complete
   res.writeHead(reply.status, {
     ...reply.headers,
     ...(reply.body !== null && { 'content-length': Buffer.byteLength(reply.body) }),
@@ -240,12 +240,10 @@ function headersOf(req: IncomingMessage): Headers {
   const headers = new Headers()
   for (let i = 0; i + 1 < req.rawHeaders.length; i += 2) {
     const [name, value] = [req.rawHeaders[i] ?? '', req.rawHeaders[i + 1] ?? '']
-    // HTTP/2's own, which are no headers.
-    if (name.startsWith(':')) continue
     try {
       headers.append(name, value)
     } catch {
-      // Node's parser takes some values that a web header may not have; nobody can depend on them.
+      // HTTP/2's own (`:path`) are no headers, and Node's parser takes some values that a web header may not have.
     }
   }
   return headers

@@ -210,8 +210,18 @@ describe('what is refused', () => {
     ['declared', { 'content-length': String(limits.frameBytes + 1) }],
     ['chunked', { 'transfer-encoding': 'chunked' }],
   ])('a body that is too large (%s) is answered, not read', async (_, headers) => {
-    const answer = await ask('POST', '/rt', { ...json, ...headers }, 'x'.repeat(limits.frameBytes + 1))
+    const answer = await ask(
+      'POST',
+      '/rt',
+      { ...json, ...headers, connection: 'keep-alive' },
+      'x'.repeat(limits.frameBytes + 1),
+    )
     expect([answer.status, code(answer), answer.headers.connection]).toEqual([413, 'payload_too_large', 'close'])
+  })
+
+  test('a body that was read leaves the socket to the next request', async () => {
+    const answer = await ask('POST', '/rt', { ...json, connection: 'keep-alive' }, PUBLISH)
+    expect([answer.status, answer.headers.connection]).toEqual([200, 'keep-alive'])
   })
 
   test('a body of the greatest size is read', async () => {
@@ -275,6 +285,10 @@ describe('web pages', () => {
     const answer = await ask('GET', '/rt?channels=a')
     expect(answer.headers.vary).toBe('Origin')
     expect(answer.headers['access-control-allow-origin']).toBeUndefined()
+  })
+
+  test('a cross-site GET without an Origin is a link that somebody follows', async () => {
+    expect((await ask('GET', '/rt?channels=a', { 'sec-fetch-site': 'cross-site' })).status).toBe(200)
   })
 
   test('a cross-site POST without an Origin is refused, one from the same site is not', async () => {

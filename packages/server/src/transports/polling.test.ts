@@ -185,6 +185,29 @@ describe('a long poll', () => {
     expect(opened.wire.write(news, null)).toBe(false)
   })
 
+  test('that is given up while the gateway still decides frees everything', async () => {
+    const open = gateway.open.bind(gateway)
+    let go = () => {}
+    const deciding = new Promise<void>((seen) => {
+      gateway.open = async (request, wire) => {
+        seen()
+        await new Promise<void>((resolve) => {
+          go = resolve
+        })
+        return open(request, wire)
+      }
+    })
+    const ended = new Promise((resolve) => server.once('request', (_, res) => res.once('close', resolve)))
+    const controller = new AbortController()
+    const answer = fetch(`${url}?channels=a&wait=60`, { signal: controller.signal })
+    await deciding
+    controller.abort()
+    await expect(answer).rejects.toThrow()
+    await ended
+    go()
+    await (await gateway.opened()).closed
+  })
+
   test('that is refused leaves its socket usable', async () => {
     gateway.refusal = new RealtimeError('forbidden', 'No.')
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')

@@ -193,16 +193,15 @@ describe('a stream of server-sent events', () => {
           seen()
         })
     })
+    const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve))
     const socket = await rawStream()
+    const serverSide = await accepted
     await asked
-    const gone = new Promise((resolve) => server.once('connection', resolve))
-    socket.destroy()
-    // The server works through its sockets in order: when it has the next one, it knows of the end of the first.
-    const next = connect((server.address() as AddressInfo).port, '127.0.0.1')
-    await gone
+    const over = new Promise((resolve) => serverSide.once('close', resolve))
+    socket.resetAndDestroy()
+    await over
     go()
     await (await gateway.opened()).closed
-    next.destroy()
   })
 })
 

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { errorTable, limits, RealtimeError, type ServerEvent } from '@rt/protocol'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
@@ -129,6 +129,25 @@ describe('a WebSocket', () => {
     client.ws.send('[3]')
     expect(await third).toBe('[3]')
     expect(opened.received).toEqual(['[1]', '[2]', '[3]'])
+  })
+
+  test('that goes away before it is open frees everything', async () => {
+    const open = gateway.open.bind(gateway)
+    let go = () => {}
+    gateway.open = async (request, wire) => {
+      await new Promise<void>((resolve) => {
+        go = resolve
+      })
+      return open(request, wire)
+    }
+    const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve))
+    const client = new Client('')
+    const over = accepted.then((socket) => new Promise((resolve) => socket.once('close', resolve)))
+    await client.opened()
+    client.ws.terminate()
+    await over
+    go()
+    await (await gateway.opened()).closed
   })
 
   test('takes only so much before it is open', async () => {

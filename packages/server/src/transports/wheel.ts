@@ -16,7 +16,7 @@ export function createWheel(period: number, clock: Clock): Wheel {
   function turn(): void {
     at = (at + 1) % SPOKES
     timer = clock.setTimeout(turn, period / SPOKES)
-    for (const check of [...(spokes[at] ?? [])]) check()
+    for (const check of spokes[at] ?? []) check()
   }
 
   return (check) => {
