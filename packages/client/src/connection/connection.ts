@@ -378,7 +378,7 @@ export class Connection {
       default:
         this.#accept(attempt, event)
         // A WebSocket takes commands from here on.
-        if (event.type === 'hello') this.#sync()
+        if (event.type === 'hello' && attempt.link.send !== undefined) this.#sync()
     }
   }
 
@@ -430,7 +430,7 @@ export class Connection {
     this.#endCandidates()
     const suspects = this.#suspects
     this.#suspects = null
-    if (suspects !== null && attempt.rung !== 'websocket') this.#refuseChannels(suspects.channels, suspects.error)
+    if (suspects !== null && attempt.rung !== 'websocket') this.#clear(attempt, suspects)
     this.#round = null
     this.#staggerAt = this.#retryAt = this.#replaceAt = NEVER
     this.#failedRounds = this.#replaceFailures = 0
@@ -442,7 +442,8 @@ export class Connection {
     if (attempt.degraded) this.#fire('degraded')
     if (this.#switching?.rung === attempt.rung) this.#switched(null)
     else if (this.#switching !== null && this.#current === attempt) this.#launch(this.#switching.rung, 'switch')
-    this.#sync()
+    // Behind the events of the frame that proved it.
+    this.#syncSoon()
   }
 
   /** Whether nothing that the application hears would be lost: another stream may have established a channel meanwhile. */
@@ -613,6 +614,12 @@ export class Connection {
     return true
   }
 
+  /** A stream without them was accepted: it was the channels. */
+  #clear(attempt: Attempt, { channels, error }: { channels: readonly ChannelRequest[]; error: RealtimeError }): void {
+    this.#refuseChannels(channels, error)
+    if (this.#subscriptions.channels.size === 0) attempt.version = this.#version
+  }
+
   /** Tells the channels that a stream was refused for; false when it had none. Those that were new to it are to blame, if there are any. */
   #refuseChannels(channels: readonly ChannelRequest[], error: RealtimeError): boolean {
     const fresh = channels.filter((request) => request.new)
@@ -639,6 +646,10 @@ export class Connection {
 
   #changed(): void {
     this.#version++
+    this.#syncSoon()
+  }
+
+  #syncSoon(): void {
     if (this.#syncing) return
     this.#syncing = true
     // What is subscribed in one go is asked for in one go.
@@ -654,6 +665,9 @@ export class Connection {
     const current = this.#current
     if (current === null) return
     const { link, stream } = current
+    if (current.proven && stream.missed && this.#attempts.size === 1 && this.#replaceAt === NEVER) {
+      this.#launch(current.rung, 'replace')
+    }
     if (link.send !== undefined) {
       if (!current.hello) return
       const wanted = this.#subscriptions.channels

@@ -1,3 +1,4 @@
-/** The door `@rt/client/testing`: the parts that a test harness drives by itself. */
-export { Outbox } from '../channels/outbox'
+/** The door `@rt/client/testing`: a clock for tests of apps, and the parts that a test harness drives by itself. */
+export { type Order, Outbox } from '../channels/outbox'
 export { type Delivery, type ResumeRequest, type StreamState, Subscriptions } from '../channels/subscriptions'
+export { FakeClock } from './fake-clock'

@@ -1,0 +1,559 @@
+// The connection on a clock of its own and scripted links: deadlines, races, hand-overs, and what is left behind.
+import { type ErrorBody, RealtimeError, type ServerEvent } from '@rt/protocol'
+import { describe, expect, it } from 'vitest'
+import type { Delivery, ResumeRequest } from '../channels/subscriptions'
+import type { EnvironmentListener } from '../ports/environment'
+import type { LinkListener, LinkStart, Rung, Transport } from '../ports/transport'
+import { FakeClock } from '../testing/fake-clock'
+import { Connection } from './connection'
+import type { Status } from './states'
+
+/** A link as the test's server sees it. */
+class FakeLink {
+  readonly request: ResumeRequest
+  readonly token: string | undefined
+  readonly sent: unknown[] = []
+  closed = false
+
+  constructor(
+    readonly rung: Rung,
+    start: LinkStart,
+    readonly listener: LinkListener,
+  ) {
+    this.request = start.request()
+    this.token = start.token()
+  }
+
+  get channels(): string[] {
+    return this.request.channels.map(({ channel }) => channel)
+  }
+
+  /** One frame. */
+  print(...events: ServerEvent[]): void {
+    this.listener.alive()
+    this.listener.events(events)
+  }
+
+  /** `hello`, then a second frame that establishes what is new. */
+  prove(cursor = 'c0', life?: number): void {
+    this.print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000, ...(life !== undefined && { life }) })
+    const fresh = this.request.channels.filter((request) => request.new)
+    this.print(
+      ...fresh.map(({ channel }): ServerEvent => ({ type: 'subscribed', channel, id: '1-0', epoch: '0-1', cursor })),
+      { type: 'cursor', cursor },
+    )
+  }
+
+  message(channel: string, n: number): void {
+    this.print(
+      { type: 'message', channel, id: `1-${n}`, messageId: `m${n}`, data: n },
+      { type: 'cursor', cursor: `c${n}` },
+    )
+  }
+
+  end(code?: ErrorBody['code'], retryAfter?: number): void {
+    this.closed = true
+    const details = retryAfter === undefined ? {} : { retryAfter }
+    this.listener.closed({
+      error: code === undefined ? null : new RealtimeError(code, 'No.', details),
+      detail: 'the test',
+    })
+  }
+}
+
+function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
+  const clock = new FakeClock()
+  const links: FakeLink[] = []
+  const posts: string[] = []
+  const statuses: Status[] = []
+  const errors: string[] = []
+  const told: Delivery[] = []
+  let environmentListener: EnvironmentListener | undefined
+  const transport = (rung: Rung): Transport => ({
+    rung,
+    open(start, listener) {
+      const link = new FakeLink(rung, start, listener)
+      links.push(link)
+      const close = () => {
+        link.closed = true
+      }
+      return rung === 'websocket'
+        ? { send: (text) => link.sent.push(...(JSON.parse(text) as unknown[])), close }
+        : { close }
+    },
+  })
+  const connection = new Connection(
+    {
+      environment: {
+        clock,
+        fetch,
+        random: () => 0.5,
+        socket: async () => null,
+        watch(listener) {
+          environmentListener = listener
+          return () => {
+            environmentListener = undefined
+          }
+        },
+      },
+      transports: rungs.map(transport),
+      idle: transport,
+      post: async (text) => {
+        posts.push(text)
+        return []
+      },
+      token,
+      timeout: 30_000,
+    },
+    {
+      deliver: (delivery) => told.push(delivery),
+      status: (status) => statuses.push(status),
+      transport: () => {},
+      error: ({ code }) => errors.push(code),
+    },
+  )
+  const open = () => links.filter((link) => !link.closed)
+  return {
+    clock,
+    connection,
+    errors,
+    links,
+    open,
+    posts,
+    statuses,
+    told,
+    /** The newest link. */
+    last: () => links.at(-1) as FakeLink,
+    messages: () => told.flatMap((delivery) => (delivery.kind === 'message' ? [delivery.message.data] : [])),
+    environment: () => environmentListener,
+    async connected() {
+      connection.subscribe('a', 0)
+      await clock.advance(0)
+      links[0]?.prove()
+    },
+  }
+}
+
+describe('opening', () => {
+  it('asks once for what is subscribed in one go', async () => {
+    const { clock, connection, links } = setUp()
+    connection.subscribe('a', 0)
+    connection.subscribe('b', 5)
+    await clock.advance(0)
+    expect(links.map(({ request }) => request)).toEqual([
+      {
+        channels: [
+          { channel: 'a', new: true },
+          { channel: 'b', new: true, last: 5 },
+        ],
+        cursor: undefined,
+      },
+    ])
+  })
+
+  it('is proven by hello and a second frame, not by hello', async () => {
+    const { clock, connection, last, statuses } = setUp()
+    connection.subscribe('a', 0)
+    await clock.advance(0)
+    last().print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 }, { type: 'cursor', cursor: 'c' })
+    expect(statuses).toEqual(['connecting'])
+    last().print({ type: 'beat' })
+    expect(statuses).toEqual(['connecting', 'connected'])
+  })
+
+  it('tries the next rung beside the first after 250 ms without hello; the first one proven wins', async () => {
+    const { clock, connection, links, open } = setUp()
+    connection.subscribe('a', 0)
+    await clock.advance(249)
+    expect(links.map(({ rung }) => rung)).toEqual(['websocket'])
+    await clock.advance(1)
+    expect(links.map(({ rung }) => rung)).toEqual(['websocket', 'sse'])
+    links[1]?.prove()
+    expect(connection.rung).toBe('sse')
+    expect(open().map(({ rung }) => rung)).toEqual(['sse'])
+  })
+
+  it('goes to the next rung when hello does not come in 2.5 s, or nothing follows it in 3 s', async () => {
+    const { clock, connection, links, last } = setUp(['websocket', 'sse', 'long-poll'])
+    connection.subscribe('a', 0)
+    await clock.advance(2500)
+    expect(links.map(({ rung, closed }) => [rung, closed])).toEqual([
+      ['websocket', true],
+      ['sse', false],
+    ])
+    links[1]?.print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 })
+    await clock.advance(2999)
+    expect(last().rung).toBe('sse')
+    await clock.advance(1)
+    expect(links.map(({ rung, closed }) => [rung, closed])).toEqual([
+      ['websocket', true],
+      ['sse', true],
+      ['long-poll', false],
+    ])
+  })
+
+  it('waits longer for hello each time that all rungs failed', async () => {
+    const { clock, connection, links } = setUp(['websocket'])
+    connection.subscribe('a', 0)
+    await clock.advance(2500)
+    await clock.advance(1000)
+    expect(links).toHaveLength(2)
+    await clock.advance(3000)
+    expect(links[1]?.closed).toBe(false)
+    links[1]?.prove()
+    expect(connection.status).toBe('connected')
+  })
+
+  it('does not blame the rung when our server says: later', async () => {
+    const { clock, connection, links, last, statuses } = setUp()
+    connection.subscribe('a', 0)
+    await clock.advance(0)
+    last().end('draining', 4000)
+    expect(statuses).toEqual(['connecting', 'reconnecting'])
+    await clock.advance(4000)
+    expect(links).toHaveLength(1)
+    await clock.advance(400)
+    expect(links.map(({ rung }) => rung)).toEqual(['websocket', 'websocket'])
+  })
+
+  it('is not hurried by subscribes and publishes while it waits', async () => {
+    const { clock, connection, last, links } = setUp(['websocket'])
+    connection.subscribe('a', 0)
+    await clock.advance(0)
+    last().end('draining', 4000)
+    connection.subscribe('b', 0)
+    void connection.execute({ type: 'publish', channel: 'a', data: 1 }, undefined).catch(() => {})
+    await clock.advance(1000)
+    expect(links).toHaveLength(1)
+    connection.connect()
+    await clock.advance(0)
+    expect(links).toHaveLength(2)
+  })
+})
+
+describe('liveness', () => {
+  it('calls 35 s of silence death, and comes back within a second after a healthy link', async () => {
+    const { clock, connected, last, links, statuses } = setUp(['websocket'])
+    await connected()
+    await clock.advance(34_999)
+    last().print({ type: 'beat' })
+    await clock.advance(34_999)
+    expect(statuses.at(-1)).toBe('connected')
+    await clock.advance(1)
+    expect(statuses.at(-1)).toBe('reconnecting')
+    expect(links[0]?.closed).toBe(true)
+    await clock.advance(500)
+    expect(links).toHaveLength(2)
+    expect(last().request).toEqual({ channels: [{ channel: 'a' }], cursor: 'c0' })
+  })
+
+  it('doubles its waits for links that do not live 30 s', async () => {
+    const { clock, connected, last, links } = setUp(['websocket'])
+    await connected()
+    // random() is 0.5, so half of 0.5, 1, 2, 4 s.
+    for (const wait of [250, 500, 1000, 2000]) {
+      const before = links.length
+      last().end()
+      await clock.advance(wait - 1)
+      expect(links).toHaveLength(before)
+      await clock.advance(1)
+      expect(links).toHaveLength(before + 1)
+      last().prove()
+    }
+  })
+
+  it('closes when the page goes, and comes back at once with it', async () => {
+    const { clock, connected, environment, links, open, statuses } = setUp()
+    await connected()
+    environment()?.suspend()
+    expect(open()).toEqual([])
+    await clock.advance(60_000)
+    expect(links).toHaveLength(1)
+    environment()?.wake()
+    await clock.advance(0)
+    expect(links).toHaveLength(2)
+    expect(statuses.at(-1)).toBe('reconnecting')
+  })
+
+  it('tries at once when the network comes back', async () => {
+    const { clock, connected, environment, last, links } = setUp(['websocket'])
+    await connected()
+    last().end()
+    environment()?.wake()
+    await clock.advance(0)
+    expect(links).toHaveLength(2)
+  })
+})
+
+describe('hand-over', () => {
+  async function onSse() {
+    const all = setUp()
+    all.connection.subscribe('a', 0)
+    await all.clock.advance(0)
+    all.links[0]?.end()
+    all.links[1]?.prove()
+    return all
+  }
+
+  it('climbs after 30 s, from the cursor, and closes the old stream when the new one is proven', async () => {
+    const { clock, connection, last, links, messages, open } = await onSse()
+    expect(connection.rung).toBe('sse')
+    links[1]?.message('a', 1)
+    await clock.advance(30_000)
+    expect(last()).toMatchObject({ rung: 'websocket', request: { channels: [{ channel: 'a' }], cursor: 'c1' } })
+    last().print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 }, { type: 'cursor', cursor: 'c1' })
+    links[1]?.message('a', 2)
+    expect(open()).toHaveLength(2)
+    last().message('a', 2)
+    expect(connection.rung).toBe('websocket')
+    expect(open()).toEqual([last()])
+    last().message('a', 3)
+    expect(messages()).toEqual([1, 2, 3])
+  })
+
+  it('goes on when the better rung does not work, and looks again after two minutes', async () => {
+    const { clock, connection, last, links, statuses } = await onSse()
+    await clock.advance(30_000)
+    last().end()
+    expect([connection.status, connection.rung]).toEqual(['connected', 'sse'])
+    for (let i = 0; i < 11; i++) {
+      links[1]?.print({ type: 'beat' })
+      await clock.advance(10_000)
+    }
+    expect(links).toHaveLength(3)
+    links[1]?.print({ type: 'beat' })
+    await clock.advance(10_000)
+    expect(links.map(({ rung }) => rung)).toEqual(['websocket', 'sse', 'websocket', 'websocket'])
+    expect(statuses).toEqual(['connecting', 'connected'])
+  })
+
+  it('renews a stream before its planned end', async () => {
+    const { clock, connection, links, last, open, statuses } = setUp(['websocket'])
+    connection.subscribe('a', 0)
+    await clock.advance(0)
+    links[0]?.prove('c0', 30_000)
+    await clock.advance(26_999)
+    expect(links).toHaveLength(1)
+    await clock.advance(1)
+    expect(links).toHaveLength(2)
+    last().prove('c0')
+    expect(open()).toEqual([last()])
+    expect(statuses).toEqual(['connecting', 'connected'])
+  })
+
+  it('opens another stream for other channels where a link takes no commands, and only one at a time', async () => {
+    const { clock, connection, last, links, open } = await onSse()
+    connection.subscribe('b', 0)
+    connection.subscribe('c', 0)
+    await clock.advance(0)
+    expect(last().request).toEqual({
+      channels: [{ channel: 'a' }, { channel: 'b', new: true }, { channel: 'c', new: true }],
+      cursor: 'c0',
+    })
+    connection.subscribe('d', 0)
+    await clock.advance(0)
+    expect(links).toHaveLength(3)
+    last().prove('c5')
+    await clock.advance(0)
+    expect(last().channels).toEqual(['a', 'b', 'c', 'd'])
+    expect(last().request.channels.filter((request) => request.new)).toEqual([{ channel: 'd', new: true }])
+    expect(open()).toEqual([links[2], links[3]])
+  })
+
+  it('sends commands for other channels on a WebSocket', async () => {
+    const { clock, connected, connection, last, links } = setUp()
+    await connected()
+    connection.subscribe('b', 3)
+    connection.unsubscribe('a')
+    connection.subscribe('a', 0)
+    await clock.advance(0)
+    expect(links).toHaveLength(1)
+    expect(last().sent).toEqual([
+      { type: 'unsubscribe', channel: 'a' },
+      { type: 'subscribe', channel: 'b', last: 3 },
+      { type: 'subscribe', channel: 'a' },
+    ])
+  })
+
+  it('discards a stream that would skip what another one established meanwhile', async () => {
+    const { clock, connected, connection, links, last, open, told } = setUp(['websocket'])
+    await connected()
+    links[0]?.print({ type: 'bye', error: new RealtimeError('draining', 'Going.').toJSON(), retryAfter: 1000 })
+    connection.subscribe('b', 0)
+    await clock.advance(1000)
+    expect(last().request.channels).toEqual([{ channel: 'a' }, { channel: 'b', new: true }])
+    links[0]?.print({ type: 'subscribed', channel: 'b', id: '1-5', epoch: '0-1', cursor: 'c5' })
+    links[1]?.prove('c9')
+    expect(links[1]?.closed).toBe(true)
+    expect(last().request).toEqual({ channels: [{ channel: 'a' }, { channel: 'b' }], cursor: 'c5' })
+    last().prove('c9')
+    expect(open()).toEqual([last()])
+    expect(told.filter(({ kind }) => kind === 'subscribed')).toHaveLength(2)
+  })
+
+  it('lets the next stream take over unproven when the present one dies', async () => {
+    const { clock, connection, links, last, messages, statuses } = await onSse()
+    await clock.advance(30_000)
+    last().print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 }, { type: 'cursor', cursor: 'c0' })
+    links[1]?.end()
+    expect(statuses.at(-1)).toBe('reconnecting')
+    last().message('a', 1)
+    expect([connection.status, connection.rung]).toEqual(['connected', 'websocket'])
+    expect(messages()).toEqual([1])
+    expect(links).toHaveLength(3)
+  })
+
+  it('switches on request, stays there, and says when it cannot', async () => {
+    const { clock, connection, connected, last, links } = setUp()
+    await connected()
+    const moved = connection.switchTo('sse')
+    last().prove()
+    await moved
+    expect(connection.rung).toBe('sse')
+    for (let i = 0; i < 10; i++) {
+      last().print({ type: 'beat' })
+      await clock.advance(30_000)
+    }
+    expect(links).toHaveLength(2)
+    const back = connection.switchTo('websocket')
+    last().end()
+    await expect(back).rejects.toMatchObject({ code: 'unsupported' })
+    expect(connection.rung).toBe('sse')
+  })
+})
+
+describe('refusals', () => {
+  it('asks again for a channel that is refused for the moment, and tells the gap', async () => {
+    const { clock, connected, last, links, told } = setUp(['websocket'])
+    await connected()
+    const error = new RealtimeError('internal', 'The rule threw.').toJSON()
+    last().print({ type: 'unsubscribed', channel: 'a', error })
+    await clock.advance(249)
+    expect(last().sent).toEqual([])
+    await clock.advance(1)
+    expect(last().sent).toEqual([{ type: 'subscribe', channel: 'a' }])
+    last().print({ type: 'subscribed', channel: 'a', id: '1-9', epoch: '0-1', cursor: 'c9' })
+    expect(told.map(({ kind }) => kind)).toEqual(['subscribed', 'gap', 'subscribed'])
+    expect(links).toHaveLength(1)
+  })
+
+  it('fetches a new token before it gives up a channel', async () => {
+    const tokens = ['old', 'new']
+    const { clock, connection, last, links, told } = setUp(['websocket'], () => tokens.shift() ?? 'none')
+    connection.subscribe('a', 0)
+    await clock.advance(0)
+    expect(last().token).toBe('old')
+    last().prove()
+    const error = new RealtimeError('unauthenticated', 'Who?').toJSON()
+    last().print({ type: 'unsubscribed', channel: 'a', error })
+    await clock.advance(0)
+    expect(links).toHaveLength(2)
+    expect(last()).toMatchObject({ token: 'new', request: { channels: [{ channel: 'a' }], cursor: 'c0' } })
+    last().print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 })
+    last().print({ type: 'unsubscribed', channel: 'a', error })
+    expect(told.map(({ kind }) => kind)).toEqual(['subscribed', 'refused'])
+  })
+
+  it('takes a first request that is refused as a whole for the channels, when the client itself is let in', async () => {
+    const { clock, connection, last, links, told } = setUp(['sse'])
+    connection.subscribe('members', 0)
+    await clock.advance(0)
+    last().end('unauthenticated')
+    await clock.advance(0)
+    last().prove()
+    expect(told.map(({ kind, channel }) => [kind, channel])).toEqual([['refused', 'members']])
+    expect(connection.status).toBe('connected')
+    expect(links).toHaveLength(2)
+  })
+
+  it('fails for good when the client itself is refused, and rejects commands with the reason', async () => {
+    const { clock, connection, errors, last, statuses } = setUp(['sse'])
+    connection.subscribe('a', 0)
+    const waiting = connection.execute({ type: 'publish', channel: 'a', data: 1 }, undefined)
+    await clock.advance(0)
+    last().end('unauthenticated')
+    await clock.advance(0)
+    last().end('unauthenticated')
+    expect(statuses.at(-1)).toBe('failed')
+    expect(errors).toEqual(['unauthenticated'])
+    await expect(waiting).rejects.toMatchObject({ code: 'unauthenticated', outcome: 'failed' })
+    const order = { type: 'publish', channel: 'a', data: 2 } as const
+    await expect(connection.execute(order, undefined)).rejects.toMatchObject({ code: 'unauthenticated' })
+    connection.connect()
+    await clock.advance(0)
+    last().prove()
+    expect(connection.status).toBe('connected')
+  })
+
+  it('stops when the server says bye for ever', async () => {
+    const { connected, connection, errors, last } = setUp()
+    await connected()
+    last().print({ type: 'bye', error: new RealtimeError('forbidden', 'You are banned.').toJSON() })
+    last().end()
+    expect(connection.status).toBe('failed')
+    expect(errors).toEqual(['forbidden'])
+  })
+})
+
+it('is degraded while the node does not reach its broker', async () => {
+  const { connected, last, statuses } = setUp()
+  await connected()
+  last().print({ type: 'status', broker: 'degraded' })
+  last().print({ type: 'status', broker: 'ok' })
+  expect(statuses).toEqual(['connecting', 'connected', 'degraded', 'connected'])
+})
+
+describe('close leaves no timer and no link behind', () => {
+  const moments: Record<string, (all: ReturnType<typeof setUp>) => Promise<unknown> | unknown> = {
+    'before anything': () => {},
+    'while opening': ({ clock, connection }) => {
+      connection.subscribe('a', 0)
+      return clock.advance(10)
+    },
+    'while two are tried': ({ clock, connection }) => {
+      connection.subscribe('a', 0)
+      return clock.advance(300)
+    },
+    connected: ({ connected }) => connected(),
+    'with commands waiting': async ({ clock, connected, connection }) => {
+      await connected()
+      connection.execute({ type: 'publish', channel: 'a', data: 1 }, undefined).catch(() => {})
+      return clock.advance(0)
+    },
+    'while climbing': async ({ clock, connection, links }) => {
+      connection.subscribe('a', 0)
+      await clock.advance(0)
+      links[0]?.end()
+      links[1]?.prove()
+      await clock.advance(30_000)
+    },
+    'while waiting': async ({ clock, connected, last }) => {
+      await connected()
+      last().end()
+      await clock.advance(10)
+    },
+    suspended: async ({ connected, environment }) => {
+      await connected()
+      environment()?.suspend()
+    },
+    'with a channel refused for the moment': async ({ connected, last }) => {
+      await connected()
+      const error = new RealtimeError('internal', 'The rule threw.').toJSON()
+      last().print({ type: 'unsubscribed', channel: 'a', error })
+    },
+  }
+  it.each(Object.keys(moments))('%s', async (name) => {
+    const all = setUp()
+    await moments[name]?.(all)
+    all.connection.close()
+    expect(all.clock.pending).toBe(0)
+    expect(all.open()).toEqual([])
+    expect(all.environment()).toBeUndefined()
+    expect(all.connection.status).toBe('closed')
+    const late = all.connection.execute({ type: 'publish', channel: 'a', data: 1 }, undefined)
+    await expect(late).rejects.toMatchObject({ code: 'closed' })
+    all.connection.subscribe('b', 0)
+    await all.clock.advance(600_000)
+    expect(all.open()).toEqual([])
+  })
+})
