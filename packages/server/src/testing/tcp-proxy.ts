@@ -8,9 +8,9 @@ export class TcpProxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
-  private constructor(target: number) {
+  private constructor(target: () => number) {
     this.#server = createServer((client) => {
-      const upstream = connect(target, '127.0.0.1')
+      const upstream = connect(target(), '127.0.0.1')
       let listens = false
       client.on('data', (bytes) => {
         if (/subscribe/i.test(bytes.toString('latin1'))) listens = true
@@ -33,8 +33,9 @@ export class TcpProxy {
     })
   }
 
-  static async start(target: number): Promise<TcpProxy> {
-    const proxy = new TcpProxy(target)
+  /** `target`: the port to lead to, or a choice made for each connection. */
+  static async start(target: number | (() => number)): Promise<TcpProxy> {
+    const proxy = new TcpProxy(typeof target === 'number' ? () => target : target)
     proxy.#server.listen(0, '127.0.0.1')
     await once(proxy.#server, 'listening')
     return proxy

@@ -106,6 +106,8 @@ describe('connections', () => {
       await server.command('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes')
       for (const result of await Promise.all(all.map(outcome))) expect(['done', 'failed', 'unknown']).toContain(result)
       await reported(node, 'up', 'down', 'up')
+      // Whichever connection it was: nothing is subscribed after it.
+      expect(await server.command('PUBSUB', 'CHANNELS', '*:ch:*')).toEqual([])
       const retried = await Promise.all(Array.from({ length: 300 }, (_, i) => publish(node, 'chat:1', `k${i}`, LONG)))
       const { answer } = await read(node)
       expect(new Set(retried.map(({ id }) => id))).toEqual(new Set(answer.entries.map(({ id }) => id)))
@@ -125,6 +127,21 @@ describe('connections', () => {
     expect(await outcome(node.broker.subscribe(0, ['chat:1']))).toBe('failed')
     proxy.deafen = false
     await reported(node, 'up', 'down', 'up')
+  })
+
+  test('a node is not up while its connections lead to two different Redis', async () => {
+    const other = await RedisServer.start()
+    closing.push(() => other.close())
+    let connections = 0
+    let mixed = true
+    const proxy = await TcpProxy.start(() => (mixed && connections++ % 2 === 0 ? other.port : server.port))
+    closing.push(() => proxy.close())
+    const node = start(`redis://127.0.0.1:${proxy.port}`)
+    await vi.waitFor(() => expect(connections).toBeGreaterThan(5), 10_000)
+    expect(node.states).toEqual([])
+    expect(await outcome(node.broker.subscribe(0, ['chat:1']))).toBe('failed')
+    mixed = false
+    await reported(node, 'up')
   })
 
   test('a listening connection that is open but deaf is found by the probe and replaced', async () => {
