@@ -33,6 +33,8 @@ export function websocket(endpoint: URL, environment: Pick<Environment, 'socket'
         (opened) => {
           if (opened === null) return end({ error: null, detail: 'There is no WebSocket here.' })
           socket = opened
+          // `close` follows and says more; without a listener `ws` would throw, also when it is closed before it opened.
+          socket.onerror = () => {}
           if (done) return close()
           socket.onopen = () => {
             if (query === null) socket?.send(openCommand(request, token))
@@ -43,8 +45,6 @@ export function websocket(endpoint: URL, environment: Pick<Environment, 'socket'
             listener.alive()
             if (!done) listener.events(events)
           }
-          // `close` follows and says more; without a listener `ws` would throw.
-          socket.onerror = () => {}
           socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
             end({ error: errorOfClose(code, reason), detail: `close code ${code}` })
           }
