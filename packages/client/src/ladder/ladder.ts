@@ -67,6 +67,6 @@ export class Ladder {
   nextClimb(rung: Rung): number {
     if (this.#pinned !== null || rung === this.#rungs[0]) return Number.POSITIVE_INFINITY
     const wait = pace.climb[Math.min(this.#climbs++, pace.climb.length - 1)] as number
-    return wait * (0.8 + 0.4 * this.#random())
+    return Math.round(wait * (0.8 + 0.4 * this.#random()))
   }
 }
