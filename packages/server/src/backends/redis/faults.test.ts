@@ -129,6 +129,30 @@ describe('connections', () => {
     await reported(node, 'up', 'down', 'up')
   })
 
+  test('nothing arrives any more once `down` was reported', async () => {
+    const mine = new Redis(server.url, { lazyConnect: true })
+    const made: Redis[] = []
+    const duplicate = mine.duplicate.bind(mine)
+    mine.duplicate = (options) => {
+      made.push(duplicate(options))
+      return made.at(-1) as Redis
+    }
+    const node = start(mine)
+    await reported(node, 'up')
+    await node.broker.subscribe(0, ['chat:1'])
+    const old = [...made]
+    const arrive = () => {
+      for (const connection of old) connection.emit('message', '{rt:0}:ch:chat:1', 'l other\n"data":1')
+    }
+    // Only the listening one of the two is listened to.
+    arrive()
+    expect(node.live).toHaveLength(1)
+    await server.command('CLIENT', 'KILL', 'TYPE', 'normal')
+    await reported(node, 'up', 'down', 'up')
+    arrive()
+    expect(node.live).toHaveLength(1)
+  })
+
   test('a node is not up while its connections lead to two different Redis', async () => {
     const other = await RedisServer.start()
     closing.push(() => other.close())

@@ -131,7 +131,6 @@ export class Links {
   async close(): Promise<void> {
     this.#up = false
     clearTimeout(this.#watch)
-    for (const { reject } of this.#queue.splice(0)) reject(away('failed'))
     await Promise.all([this.#commands.close(), this.#listening.close()])
   }
 
@@ -150,7 +149,8 @@ export class Links {
     return batches
   }
 
-  // In the order of the calls, so that a later subscribe wins over an earlier unsubscribe and the other way round.
+  // In the order of the calls, so that a later subscribe wins over an earlier unsubscribe and the other way round. When the connection is
+  // lost, what is under way rejects and what waits follows it here, long before there is another connection.
   #pump(): void {
     for (let next = this.#queue[0]; next !== undefined && this.#unconfirmed < WINDOW; next = this.#queue[0]) {
       this.#queue.shift()
@@ -183,7 +183,6 @@ export class Links {
     if (!this.#up) return
     this.#up = false
     clearTimeout(this.#watch)
-    for (const { reject } of this.#queue.splice(0)) reject(away('failed'))
     // Whoever is told `down` takes every subscription for gone, so it must be.
     if (link === this.#commands) this.#listening.drop()
     this.#listener.down()
