@@ -87,6 +87,18 @@ describe('the fetch host', () => {
     expect(gateway.executed[0]?.text).toBe(text)
   })
 
+  test('turns away bodies that are no UTF-8, also when the text ends within a character', async () => {
+    for (const bytes of [
+      [0x22, 0xff, 0x22],
+      [0x22, 0xe2, 0x82],
+    ]) {
+      const body = Uint8Array.from(bytes)
+      const response = await handle(new Request('http://h.example/rt', { method: 'POST', headers: json, body }))
+      expect([response.status, await response.json()]).toMatchObject([400, { error: { code: 'invalid_request' } }])
+    }
+    expect(gateway.executed).toEqual([])
+  })
+
   test('stops reading a body that is too large', async () => {
     let pulls = 0
     let cancelled = false

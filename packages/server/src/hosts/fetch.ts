@@ -3,6 +3,7 @@ import { RealtimeError } from '@rt/protocol'
 import type { Gateway } from '../ports/gateway'
 import type { ByteSink, HttpReply, HttpRequest } from '../ports/http'
 import { createEndpoint } from '../transports/endpoint'
+import { invalid } from '../transports/reply'
 
 /** Answers SSE, polls and commands. Never rejects. */
 export type FetchHandler = (request: Request) => Promise<Response>
@@ -102,18 +103,28 @@ async function textOf(request: Request, limit: number): Promise<string> {
   const tooLarge = () => new RealtimeError('payload_too_large', `The body is larger than ${limit} bytes.`)
   if (Number(request.headers.get('content-length')) > limit) throw tooLarge()
   if (request.body === null) return ''
-  const decoder = new TextDecoder()
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  // Bytes that are no text would be stored as other ones than were sent.
+  const decode = (bytes?: Uint8Array): string => {
+    try {
+      return decoder.decode(bytes, { stream: bytes !== undefined })
+    } catch {
+      throw invalid('The body is not UTF-8.')
+    }
+  }
   const reader = request.body.getReader()
   let text = ''
   let size = 0
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return text + decoder.decode()
-    size += value.byteLength
-    if (size > limit) {
-      void reader.cancel().catch(() => {})
-      throw tooLarge()
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return text + decode()
+      size += value.byteLength
+      if (size > limit) throw tooLarge()
+      text += decode(value)
     }
-    text += decoder.decode(value, { stream: true })
+  } catch (error) {
+    void reader.cancel().catch(() => {})
+    throw error
   }
 }

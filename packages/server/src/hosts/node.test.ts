@@ -288,6 +288,13 @@ describe('what comes malformed', () => {
     expect(await raw('GET //rt?channels=a HTTP/1.1\r\nhost: h\r\n\r\n')).toMatch(/^HTTP\/1.1 404 /)
   })
 
+  test('a body that is no UTF-8', async () => {
+    await listen(createNodeHandler(gateway))
+    const response = await fetch(`${base}/rt`, { ...post, body: Uint8Array.of(0x22, 0xff, 0x22) })
+    expect([response.status, await response.json()]).toMatchObject([400, { error: { code: 'invalid_request' } }])
+    expect(gateway.executed).toEqual([])
+  })
+
   test('a body that is cut off', async () => {
     const handler = createNodeHandler(gateway)
     let ended = () => {}

@@ -282,7 +282,7 @@ async function bodyOf(req: IncomingMessage, parsed: unknown, limit: number): Pro
 
 function textOfParsed(parsed: unknown): string {
   if (typeof parsed === 'string') return parsed
-  if (Buffer.isBuffer(parsed)) return parsed.toString()
+  if (Buffer.isBuffer(parsed)) return decode(parsed)
   try {
     return JSON.stringify(parsed)
   } catch {
@@ -308,7 +308,11 @@ function readBody(req: IncomingMessage, limit: number): Promise<string> {
     }
     const end = (): void => {
       stop()
-      resolve(Buffer.concat(chunks).toString())
+      try {
+        resolve(decode(Buffer.concat(chunks)))
+      } catch (error) {
+        reject(error)
+      }
     }
     const gone = (): void => {
       stop()
@@ -316,6 +320,17 @@ function readBody(req: IncomingMessage, limit: number): Promise<string> {
     }
     req.on('data', take).on('end', end).on('close', gone)
   })
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Bytes that are no text would be stored as other ones than were sent. */
+function decode(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    throw invalid('The body is not UTF-8.')
+  }
 }
 
 function tooLarge(limit: number): RealtimeError {
