@@ -115,11 +115,12 @@ export class Schedule {
       for (const channel of CHANNELS.slice(index)) this.#add(client, channel, 0)
       this.#open(client, index)
     }
+    await world.ready()
     for (const [operation, a, b] of moves) {
       await this.#move(operation, a, b)
       await world.turn()
     }
-    await this.#rest(() => true)
+    await this.#rest(() => this.#everythingEstablished())
     const markers = CHANNELS.filter((channel) => channel !== 'l').map((channel) => this.#publish(0, channel) as Attempt)
     await this.#rest(() => {
       for (const marker of markers) if (marker.state === 'unknown' || marker.state === 'failed') this.#send(0, marker)
@@ -190,6 +191,7 @@ export class Schedule {
         ({ id, duplicate }) => {
           attempt.state = 'stored'
           attempt.ids.push(id)
+          this.#world.saw({ channel, messageId, id })
           this.#say(() => `  answered ${messageId} ${id}${duplicate ? ', a duplicate' : ''}`)
         },
         (error: { outcome?: 'failed' | 'unknown' }) => {
@@ -267,6 +269,7 @@ export class Schedule {
         this.#delivered++
         const { id, messageId } = delivery.message
         session.told.push({ kind: 'message', id, messageId, history: event.type === 'subscribed' })
+        this.#world.saw({ channel: session.channel, messageId, id })
         break
       }
       case 'gap':
@@ -338,7 +341,7 @@ export class Schedule {
   // ── The end: the network is well, everything must come to rest ─────────────────────────────────────────────────
 
   async #rest(done: () => boolean): Promise<void> {
-    for (let round = 0; round < this.#world.patience; round++) {
+    for (let round = 0; this.#world.patient(round); round++) {
       let moved = await this.#world.mend()
       for (const client of this.#clients) {
         for (const stream of [...client.streams]) {
@@ -353,6 +356,17 @@ export class Schedule {
       }
       if (!moved && done()) return
     }
+    this.#say(() =>
+      JSON.stringify(
+        this.#clients.map((client) => ({
+          wants: [...client.sessions.keys()],
+          streams: client.streams.map(({ state, queue, full }) => ({
+            ...{ order: state.order, hello: state.hello, cursor: state.cursor, missed: state.missed },
+            ...{ covered: [...state.covered], requested: [...state.requested], queue: queue.length, full },
+          })),
+        })),
+      ),
+    )
     throw new Breach('the schedule does not come to rest')
   }
 
@@ -362,6 +376,11 @@ export class Schedule {
     const [stream] = client.streams
     if (stream === undefined || client.streams.length > 1 || !client.subscriptions.covers(stream.state)) return false
     return [...client.sessions.keys()].every((channel) => stream.state.requested.has(channel))
+  }
+
+  #everythingEstablished(): boolean {
+    const sessions = this.#clients.flatMap((client) => [...client.sessions.values()])
+    return sessions.every(({ channel, told }) => channel === 'l' || told.some(({ kind }) => kind === 'start'))
   }
 
   #everybodyGot(markers: readonly Attempt[]): boolean {

@@ -49,6 +49,9 @@ export async function search({ name, runs, moves: longest, settings, world }: Se
   // Shrinking is ours: any part of a schedule is a schedule.
   const result = await fc.check(property, { numRuns: runs, seed, endOnFailure: true })
   if (result.failed) {
+    console.log(
+      `${name}: ${(result.errorInstance as Error).message} after ${result.numRuns} schedules; making it shorter`,
+    )
     const [moves] = result.counterexample as [Move[]]
     const first = await play(moves)
     const kind = nameless(first.message)

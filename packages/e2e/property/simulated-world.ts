@@ -16,7 +16,6 @@ export interface SimulatedSettings {
 export class SimulatedWorld implements World {
   readonly brokers: readonly SimulatedNode[]
   readonly clock = new FakeClock()
-  readonly patience = 1000
   readonly #settings: SimulatedSettings
   readonly #wall = new FakeClock()
   readonly #store: SimulatedStore
@@ -32,6 +31,8 @@ export class SimulatedWorld implements World {
     this.#store.onStored = (stored) => this.#stored.push(stored)
     this.brokers = Array.from({ length: settings.nodes }, () => this.#store.node())
   }
+
+  async ready(): Promise<void> {}
 
   defer(run: () => void): void {
     this.#deferred.push(run)
@@ -71,6 +72,10 @@ export class SimulatedWorld implements World {
     return new Promise((resolve) => setImmediate(resolve))
   }
 
+  patient(round: number): boolean {
+    return round < 1000
+  }
+
   async mend(): Promise<boolean> {
     let moved = this.#deferred.length > 0
     this.#tick()
@@ -88,6 +93,8 @@ export class SimulatedWorld implements World {
     }
     return true
   }
+
+  saw(): void {}
 
   async stored(): Promise<readonly Stored[]> {
     return this.#stored

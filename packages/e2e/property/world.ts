@@ -13,6 +13,8 @@ export interface World {
   readonly brokers: readonly Broker[]
   /** The nodes' clock. */
   readonly clock: Clock
+  /** Resolves when the nodes may have reached the store. */
+  ready(): Promise<void>
   defer(run: () => void): void
   /** The operations of this world with their weights; `a` and `b` are numbers to use freely. */
   moves(a: number, b: number): readonly (readonly [weight: number, run: () => void | Promise<void>])[]
@@ -20,8 +22,10 @@ export interface World {
   turn(): Promise<void>
   /** Mends everything and lets things go on. Returns true while something moved; called again and again until the schedule is at rest. */
   mend(): Promise<boolean>
-  /** How often `mend` may be called before the schedule is stuck. */
-  readonly patience: number
+  /** False when the schedule is stuck: `mend` was called this often, or the world has waited long enough. */
+  patient(round: number): boolean
+  /** A publisher was answered, or a reader got this: the store took it. */
+  saw(stored: Stored): void
   /** Everything that the store ever took, also what it lost later, in the order in which it took it. */
   stored(): Promise<readonly Stored[]>
   /** Whether the publication concerns a subscription that started at this place. */

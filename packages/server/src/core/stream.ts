@@ -269,7 +269,8 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
       const part = lane.cursor()
       if (part !== null) parts.push(part)
     }
-    return parts.length === 0 ? null : printCursor(this.#host.partitions, parts)
+    // A stream of `live` channels alone has no place in any log, and is complete.
+    return parts.length === 0 && this.#lanes.size > 0 ? null : printCursor(this.#host.partitions, parts)
   }
 
   #control(item: OutItem): void {
