@@ -1,0 +1,24 @@
+/** The app of the tests with real processes: what its nodes, its worker and its clients agree on. */
+import { createRealtime } from '@rt/server'
+import { redis } from '@rt/server/redis'
+import { z } from 'zod'
+
+/** Which publication of which publisher this is. */
+const message = z.object({ publisher: z.string(), sequence: z.number() })
+
+/** One node, or one worker without transports: that is up to the caller. */
+export function createApp(redisUrl: string) {
+  return createRealtime({
+    broker: redis(redisUrl),
+    pollFloor: 200,
+    channels: {
+      'log:{n}': { message, subscribe: 'public', publish: 'public', history: { size: 10_000, ttl: '1h' } },
+      'live:{n}': { message, subscribe: 'public', publish: 'public', delivery: 'live' },
+    },
+  })
+}
+
+export type App = ReturnType<typeof createApp>
+
+/** Name of a channel with a log. */
+export const log = (n: number): `log:${string}` => `log:${n}`
