@@ -1,0 +1,49 @@
+// One node of an app in a process of its own, which a test may kill; started by server-process.ts with its options as JSON in the first argument.
+import { createServer } from 'node:http'
+import { createRealtime, memory, RealtimeError } from '@rt/server'
+import { z } from 'zod'
+
+const { port = 0, redisUrl, options = {} } = JSON.parse(process.argv[2] ?? '{}')
+// Loaded only where it is asked for, as an app does it.
+const broker = redisUrl === undefined ? memory() : (await import('@rt/server/redis')).redis(redisUrl)
+
+const rt = createRealtime({
+  ...options,
+  broker,
+  authenticate(request) {
+    const header = request.headers.get('authorization')
+    if (header === null) return null
+    const [, user] = /^Bearer user:(\w+)$/.exec(header) ?? []
+    if (user !== undefined) return { id: user }
+    if (header === 'Bearer expired') throw new RealtimeError('token_expired', 'This token has expired.')
+    throw new RealtimeError('unauthenticated', 'This token is none of ours.')
+  },
+  channels: {
+    'room:{id}': { message: z.object({ n: z.number() }), subscribe: 'public', publish: 'public' },
+    'chat:{id}': {
+      message: z.object({ text: z.string().min(1) }),
+      subscribe: 'public',
+      publish: ({ identity }) => identity !== null,
+    },
+    'any:{id}': { message: z.unknown(), subscribe: 'public', publish: 'public' },
+    'typing:{id}': { message: z.unknown(), delivery: 'live', subscribe: 'public', publish: 'public' },
+    'user:{id}:inbox': { message: z.unknown(), subscribe: ({ identity, params }) => identity?.id === params.id },
+    'closed:{id}': { message: z.unknown() },
+  },
+})
+
+const server = createServer((request, response) => {
+  if (request.url === '/prototype') {
+    // What a polluted prototype would show: `for in` finds only what somebody put there.
+    const found = []
+    for (const key in {}) found.push(key)
+    response.end(JSON.stringify(found))
+    return
+  }
+  response.setHeader('content-type', 'text/html').end('<!doctype html><title>bare</title>')
+})
+rt.attach(server)
+server.listen(port, '127.0.0.1', () => console.log(JSON.stringify({ port: server.address().port })))
+
+// The parent is gone: so are we.
+process.stdin.on('end', () => process.exit()).resume()
