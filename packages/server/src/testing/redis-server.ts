@@ -9,12 +9,12 @@ import { createInterface } from 'node:readline'
 import type { Redis } from 'ioredis'
 
 export interface RedisServerOptions {
-  /** More arguments, such as `['--maxmemory', '8mb']`. */
+  /** More arguments, such as `['--maxmemory', '8mb']`, or `['--appendonly', 'yes']` for one that keeps its data when it is killed. */
   readonly args?: readonly string[]
 }
 
 /**
- * Keeps its data only through {@link RedisServer.save}, so `save`, more writes, `kill`, `start` is a rollback, and `kill`, `erase`,
+ * Unless told otherwise it keeps its data only through {@link RedisServer.save}, so `save`, more writes, `kill`, `start` is a rollback, and `kill`, `erase`,
  * `start` is the loss of everything. The binary is `$REDIS_SERVER`, or `redis-server` on the PATH.
  *
  * @example
@@ -89,9 +89,11 @@ export class RedisServer {
     await this.command('SAVE')
   }
 
-  /** Removes what {@link save} wrote: the next {@link start} comes up empty. */
+  /** Removes what {@link save} or an append-only file kept: the next {@link start} comes up empty. */
   async erase(): Promise<void> {
-    await rm(join(this.#directory, 'dump.rdb'), { force: true })
+    for (const name of ['dump.rdb', 'appendonlydir']) {
+      await rm(join(this.#directory, name), { recursive: true, force: true })
+    }
   }
 
   /** Ends the process at once. Resolves when it is gone. */
