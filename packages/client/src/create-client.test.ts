@@ -9,6 +9,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { type Client, createClient } from './create-client'
 import type { ClientOptions } from './options'
 import type { Rung } from './ports/transport'
+import { FakeClock } from './testing/fake-clock'
 
 interface Stored {
   readonly id: string
@@ -295,20 +296,13 @@ afterEach(async () => {
   await open.server?.close()
 })
 
-/** Resolves when the check holds, after an event that could have changed it. */
-function until(client: Client, check: () => boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (check()) resolve()
-      else setTimeout(look, 2)
-    }
-    void client
-    look()
-  })
+/** Resolves when the check holds. */
+async function until(check: () => boolean): Promise<void> {
+  while (!check()) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
 const connected = (client: Client, rung?: Rung) =>
-  until(client, () => client.status === 'connected' && (rung === undefined || client.transport === rung))
+  until(() => client.status === 'connected' && (rung === undefined || client.transport === rung))
 
 describe.each<Rung>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung) => {
   const transports = [rung]
@@ -318,11 +312,11 @@ describe.each<Rung>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung)
     for (let i = 1; i <= 3; i++) server.publish('a', i)
     const got: unknown[] = []
     client.channel('a').subscribe(({ data }) => got.push(data), { last: 2 })
-    await until(client, () => got.length === 2)
+    await until(() => got.length === 2)
     server.publish('a', 4)
     server.publish('b', 'not for us')
     server.publish('a', 5)
-    await until(client, () => got.length === 4)
+    await until(() => got.length === 4)
     expect(got).toEqual([2, 3, 4, 5])
     expect(client.transport).toBe(rung)
   })
@@ -333,14 +327,14 @@ describe.each<Rung>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung)
     client.channel('a').subscribe(({ data }) => got.push(data))
     await connected(client)
     server.publish('a', 1)
-    await until(client, () => got.length === 1)
+    await until(() => got.length === 1)
     server.cut()
     server.publish('a', 2)
     server.publish('a', 3)
-    await until(client, () => got.length === 3)
+    await until(() => got.length === 3)
     await connected(client)
     server.publish('a', 4)
-    await until(client, () => got.length === 4)
+    await until(() => got.length === 4)
     expect(got).toEqual([1, 2, 3, 4])
   })
 
@@ -354,14 +348,14 @@ describe.each<Rung>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung)
     await connected(client)
     const off = listen('b')
     listen('c')
-    await until(client, () => established === 2)
+    await until(() => established === 2)
     for (const name of ['a', 'b', 'c']) server.publish(name, 1)
-    await until(client, () => got.length === 3)
+    await until(() => got.length === 3)
     off()
-    await until(client, () => rung !== 'sse' || [...server.streams].every(({ channels }) => !channels.has('b')))
+    await until(() => rung !== 'sse' || [...server.streams].every(({ channels }) => !channels.has('b')))
     server.publish('b', 2)
     server.publish('c', 2)
-    await until(client, () => got.includes('c2'))
+    await until(() => got.includes('c2'))
     expect(got).toEqual(['a1', 'b1', 'c1', 'c2'])
   })
 
@@ -371,12 +365,12 @@ describe.each<Rung>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung)
     let established = 0
     client.channel('a').on('subscribed', () => established++)
     const off = client.channel('a').subscribe(() => {})
-    await until(client, () => established === 1)
+    await until(() => established === 1)
     off()
     client.channel('a').subscribe(({ data }) => got.push(data))
-    await until(client, () => established === 2)
+    await until(() => established === 2)
     server.publish('a', 1)
-    await until(client, () => got.length === 1)
+    await until(() => got.length === 1)
     expect(got).toEqual([1])
   })
 
@@ -395,7 +389,7 @@ describe.each<Rung>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung)
     await connected(client)
     server.mute = true
     const answers = Promise.all([1, 2, 3].map((n) => client.channel('a').publish(n)))
-    await until(client, () => rung !== 'websocket' || server.log.length === 3)
+    await until(() => rung !== 'websocket' || server.log.length === 3)
     server.mute = false
     server.cut()
     await expect(answers).resolves.toEqual([{ id: '1000-1' }, { id: '1000-2' }, { id: '1000-3' }])
@@ -419,7 +413,7 @@ describe.each<Rung>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung)
     const errors: string[] = []
     client.on('error', ({ code }) => errors.push(code))
     client.channel('a').subscribe(() => {})
-    await until(client, () => client.status === 'failed' && errors.length > 0)
+    await until(() => client.status === 'failed' && errors.length > 0)
     expect(errors).toEqual(['unauthenticated'])
   })
 
@@ -431,7 +425,7 @@ describe.each<Rung>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung)
     client.channel('a').subscribe(({ data }) => got.push(data))
     expect((await refused).code).toBe('forbidden')
     server.publish('a', 1)
-    await until(client, () => got.length === 1)
+    await until(() => got.length === 1)
   })
 
   it('stays usable when its only channel is refused', async () => {
@@ -470,10 +464,10 @@ describe('the ladder', () => {
       expect(client.transport).toBe(rung)
       expect(client.status).toBe('connected')
       const seen = got.length
-      await until(client, () => got.length > seen + 3)
+      await until(() => got.length > seen + 3)
     }
     clearInterval(timer)
-    await until(client, () => got.length === n)
+    await until(() => got.length === n)
     expect(got).toEqual(Array.from({ length: n }, (_, i) => i + 1))
   })
 
@@ -509,14 +503,18 @@ describe('commands', () => {
   })
 
   it('say unknown when they left and time is up, failed when they did not leave', async () => {
-    const { client, server } = await setUp({ timeout: 30 })
-    await expect(client.channel('a').publish(1)).resolves.toBeDefined()
+    const clock = new FakeClock()
+    const { client, server } = await setUp({ clock, timeout: 5000 })
     server.mute = true
-    await expect(client.channel('a').publish(2)).rejects.toMatchObject({ code: 'timeout', outcome: 'unknown' })
+    const sent = client.channel('a').publish(1)
+    await until(() => server.log.length === 1)
     const controller = new AbortController()
-    const given = client.channel('a').publish(3, { signal: controller.signal })
+    const given = client.channel('a').publish(2, { signal: controller.signal })
     controller.abort()
     await expect(given).rejects.toMatchObject({ code: 'timeout', outcome: 'failed' })
+    const timedOut = expect(sent).rejects.toMatchObject({ code: 'timeout', outcome: 'unknown' })
+    await clock.advance(5000)
+    await timedOut
   })
 })
 
@@ -538,7 +536,7 @@ describe('subscriptions', () => {
     client.channel('a').subscribe(({ data }) => got.push(data))
     await connected(client)
     server.publish('a', 1)
-    await until(client, () => got.length === 1)
+    await until(() => got.length === 1)
     expect(await uncaught).toMatchObject({ message: 'mine' })
   })
 
@@ -552,7 +550,7 @@ describe('subscriptions', () => {
     server.publish('a', 6)
     client.channel('a').subscribe(({ data }) => second.push(data), { last: 3 })
     server.publish('a', 7)
-    await until(client, () => second.length >= 3 && first.length === 2)
+    await until(() => second.length >= 3 && first.length === 2)
     expect(first).toEqual([6, 7])
     expect(second).toEqual([5, 6, 7])
   })
@@ -567,7 +565,7 @@ describe('subscriptions', () => {
     controller.abort()
     server.publish('a', 1)
     server.publish('b', 2)
-    await until(client, () => got.length === 1)
+    await until(() => got.length === 1)
     expect(got).toEqual([2])
   })
 
@@ -583,6 +581,8 @@ describe('subscriptions', () => {
     }
     expect(got).toEqual([1, 2, 3])
     expect(client.status).toBe('closed')
+    for await (const message of client.channel('a')) got.push(message)
+    expect(got).toHaveLength(3)
   })
 
   it('throw into the loop when they are refused', async () => {

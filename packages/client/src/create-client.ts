@@ -86,6 +86,7 @@ export function createClient<R extends Declares = Undeclared>(
     subscribe: (channel, last) => connection.subscribe(channel, last),
     unsubscribe: (channel) => connection.unsubscribe(channel),
     execute: (order, signal) => connection.execute(order, signal),
+    closed: () => connection.status === 'closed',
     now: () => environment.clock.now(),
     unheard,
   })

@@ -1,5 +1,6 @@
 /** One channel as the application holds it: its subscribers, its events, its commands. Made by the registry, fed by it. */
 import {
+  compareIds,
   errorFromBody,
   type HistoryItem,
   type Id,
@@ -19,6 +20,8 @@ export interface ChannelPort {
   subscribe(channel: string, last: number): void
   unsubscribe(channel: string): void
   execute(order: Order, signal: AbortSignal | undefined): Promise<unknown>
+  /** The client was closed: nothing comes any more. */
+  closed(): boolean
   /** Wall time in milliseconds. */
   now(): number
   /** An error that none of the channel's listeners took. */
@@ -171,6 +174,10 @@ export class Channel implements AsyncIterable<AnyMessage> {
       throw new RealtimeError('invalid_request', `\`last\` must be a whole number from 0 to ${limits.history}.`)
     }
     if (signal?.aborted === true) return () => {}
+    if (this.#port.closed()) {
+      queueMicrotask(() => ended?.(null))
+      return () => {}
+    }
     const off = () => {
       subscriber.release()
       if (this.#subscribers.delete(subscriber) && this.#subscribers.size === 0) {
@@ -201,9 +208,11 @@ export class Channel implements AsyncIterable<AnyMessage> {
       if (this.#subscribers.has(subscriber)) this.#fail(toRealtimeError(error))
     }
     const known = new Set(history.map(({ id }) => id))
-    const newer = subscriber.waiting.filter(({ id }) => !known.has(id))
+    const all = [...history, ...subscriber.waiting.filter(({ id }) => !known.has(id))]
     subscriber.waiting = null
-    for (const message of [...history, ...newer]) this.#give(subscriber, message)
+    // What arrived may be older than the history that was asked for.
+    if (history.length > 0) all.sort((one, other) => compareIds(one.id ?? '', other.id ?? ''))
+    for (const message of all) this.#give(subscriber, message)
   }
 
   #established(): void {

@@ -56,7 +56,6 @@ class FakeLink {
     const details = retryAfter === undefined ? {} : { retryAfter }
     this.listener.closed({
       error: code === undefined ? null : new RealtimeError(code, 'No.', details),
-      detail: 'the test',
     })
   }
 }
@@ -358,6 +357,25 @@ describe('hand-over', () => {
     expect(last().channels).toEqual(['a', 'b', 'c', 'd'])
     expect(last().request.channels.filter((request) => request.new)).toEqual([{ channel: 'd', new: true }])
     expect(open()).toEqual([links[2], links[3]])
+  })
+
+  it('closes the old stream first when a second one cannot be had', async () => {
+    const { clock, connection, last, links, open, told } = await onSse()
+    connection.subscribe('b', 0)
+    await clock.advance(0)
+    for (let i = 0; i < 3; i++) {
+      last().end()
+      await clock.advance(i < 2 ? 600 : 400)
+    }
+    expect(links[1]?.closed).toBe(true)
+    expect(open()).toEqual([last()])
+    expect(last().request).toEqual({ channels: [{ channel: 'a' }, { channel: 'b', new: true }], cursor: 'c0' })
+    last().prove()
+    expect(connection.status).toBe('connected')
+    expect(told.map(({ channel, kind }) => [channel, kind])).toEqual([
+      ['a', 'subscribed'],
+      ['b', 'subscribed'],
+    ])
   })
 
   it('sends commands for other channels on a WebSocket', async () => {

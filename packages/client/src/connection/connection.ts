@@ -135,7 +135,7 @@ export class Connection {
   /** Ends the link as a fault would; everything resumes by itself. */
   reconnect(): void {
     const current = this.#current
-    if (current?.proven === true) this.#fail(current, 'The application asked for a new link.')
+    if (current?.proven === true) this.#fail(current)
     else this.#fire('wake')
   }
 
@@ -371,7 +371,7 @@ export class Connection {
         const error = event.error === undefined ? null : errorFromBody(event.error)
         if (blameOf(error, true) === 'token' && this.#token.renewable) {
           attempt.link.close()
-          this.#closed(attempt, { error, detail: 'A channel was refused.' })
+          this.#closed(attempt, { error })
         } else this.#accept(attempt, event)
         return
       }
@@ -486,9 +486,9 @@ export class Connection {
   }
 
   /** It did not do what it should. */
-  #fail(attempt: Attempt, detail: string): void {
+  #fail(attempt: Attempt): void {
     attempt.link.close()
-    this.#closed(attempt, { error: null, detail })
+    this.#closed(attempt, { error: null })
   }
 
   #endCandidates(): void {
@@ -593,9 +593,20 @@ export class Connection {
         break
       default:
         this.#replaceFailures++
+        if (this.#stuck && this.#current !== null) {
+          this.#fail(this.#current)
+          return
+        }
         this.#replaceAt = this.#now + delay(this.#replaceFailures, retryAfter, this.#environment.random())
     }
     this.#sync()
+  }
+
+  /** Other channels are wanted and no second stream can be had, as where a browser's six connections are used up: then one after the other. */
+  get #stuck(): boolean {
+    return (
+      this.#replaceFailures > 2 && this.#current?.version !== this.#version && this.#current?.link.send === undefined
+    )
   }
 
   #refuse(error: RealtimeError): void {
@@ -697,7 +708,7 @@ export class Connection {
   #check(): void {
     const current = this.#current
     if (current === null) return
-    if (this.#now - current.heardAt > doubtfulSilence(current.heartbeat)) this.#fail(current, 'Silent while away.')
+    if (this.#now - current.heardAt > doubtfulSilence(current.heartbeat)) this.#fail(current)
     else if (this.#climbAt !== NEVER) this.#climbAt = this.#now
   }
 
@@ -747,7 +758,7 @@ export class Connection {
     const now = this.#now
     for (const attempt of [...this.#attempts]) {
       if (attempt.deadline > now || !this.#attempts.has(attempt)) continue
-      this.#fail(attempt, attempt.proven ? 'Silent.' : attempt.hello ? 'Nothing after `hello`.' : 'No `hello` in time.')
+      this.#fail(attempt)
     }
     if (this.#retryAt <= now) this.#fire('due')
     if (this.#staggerAt <= now) {

@@ -73,7 +73,7 @@ export class Courier {
     outbox.expire()
     if (this.#posting !== null && this.#posting.deadline <= now()) {
       this.#posting.abort.abort()
-      this.#failed(this.#posting, { error: null, detail: 'No answer in time.' })
+      this.#failed(this.#posting, { error: null })
     }
     this.flush()
   }
@@ -121,7 +121,7 @@ export class Courier {
     this.flush()
   }
 
-  #failed(posting: Posting, { error, detail }: Closed): void {
+  #failed(posting: Posting, { error, status }: Closed): void {
     const { outbox, token, now, random, changed } = this.#options
     const blame = blameOf(error, false)
     if (blame === 'token' && token.renew()) {
@@ -136,8 +136,9 @@ export class Courier {
     }
     this.#failures++
     this.#pausedUntil = now() + delay(this.#failures, error?.retryAfter, random())
-    if (detail.startsWith('413')) {
-      outbox.refused(posting, new RealtimeError('payload_too_large', detail, { outcome: 'failed' }))
+    if (status === 413) {
+      const message = 'Something on the way takes no body of this size.'
+      outbox.refused(posting, new RealtimeError('payload_too_large', message, { outcome: 'failed' }))
     } else if (error !== null && blame !== 'server') outbox.refused(posting, error)
     this.#next(posting)
   }

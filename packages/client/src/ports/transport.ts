@@ -9,8 +9,8 @@ export type Rung = 'websocket' | 'sse' | 'long-poll' | 'poll'
 export interface Closed {
   /** What our server said; null when it did not speak: the path or the network ended it. */
   readonly error: RealtimeError | null
-  /** For people who debug: `502 text/html`, `close code 1006`. */
-  readonly detail: string
+  /** The HTTP status, where there was one. */
+  readonly status?: number
 }
 
 /** Given by the connection. A transport never calls it while `open` runs, nor after `closed` or `Link.close()`. */

@@ -81,7 +81,7 @@ describe('a refusal', () => {
 
   it('of anybody else is no error of ours, whatever it says', async () => {
     const html = new Response('<html>', { status: 502, headers: { 'content-type': 'text/html' } })
-    expect(await refusal(html)).toEqual({ error: null, detail: '502 text/html' })
+    expect(await refusal(html)).toEqual({ error: null, status: 502 })
     for (const body of [null, [], { error: 'no' }, { error: { message: 'x' } }, 'text']) {
       expect((await refusal(json(500, body))).error).toBeNull()
     }
@@ -101,16 +101,10 @@ describe('the POST of commands', () => {
     const post = (answer: () => Response) =>
       createPost(endpoint(answer).made)('[]', undefined, new AbortController().signal).then(
         () => null,
-        (reason: Closed) => [reason.error?.code ?? null, reason.detail],
+        (reason: Closed) => [reason.error?.code ?? null, reason.status],
       )
-    expect(await post(() => json(503, { error: { code: 'draining', message: '' } }))).toEqual([
-      'draining',
-      '503 application/json',
-    ])
-    expect(await post(() => new Response('<html>', { headers: { 'content-type': 'text/html' } }))).toEqual([
-      null,
-      '200 text/html',
-    ])
+    expect(await post(() => json(503, { error: { code: 'draining', message: '' } }))).toEqual(['draining', 503])
+    expect(await post(() => new Response('<html>', { headers: { 'content-type': 'text/html' } }))).toEqual([null, 200])
     expect((await post(() => json(200, { a: 1 })))?.[0]).toBeNull()
     expect(
       (

@@ -1,5 +1,5 @@
 /** Requests to the endpoint over fetch: query, headers, refusals, and the POST of commands. Used by SSE, polling and the connection. */
-import { type ErrorBody, errorFromBody, isRealtimeError, type OpenCommand, type ResultEvent } from '@rt/protocol'
+import { type ErrorBody, errorFromBody, type OpenCommand, type ResultEvent } from '@rt/protocol'
 import type { ResumeRequest } from '../channels/subscriptions'
 import type { Closed, Post } from '../ports/transport'
 
@@ -73,30 +73,21 @@ export function requestStream(
 
 /** What an answer says that is not the one we asked for. Anything but our own error body is an intermediary's. */
 export async function refusal(response: Response): Promise<Closed> {
-  const type = response.headers.get('content-type') ?? 'no content type'
-  const detail = `${response.status} ${type}`
-  const body: unknown = type.includes('json') ? await response.json().catch(() => null) : await response.body?.cancel()
+  const { status, headers } = response
+  const json = headers.get('content-type')?.includes('json') === true
+  const body: unknown = json ? await response.json().catch(() => null) : await response.body?.cancel()
   const said = typeof body === 'object' && body !== null && 'error' in body ? body.error : null
-  if (typeof said !== 'object' || said === null || !('code' in said)) return { error: null, detail }
-  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
-  return {
-    error: errorFromBody({
-      ...(Number.isFinite(seconds) && { retryAfter: seconds * 1000 }),
-      ...(said as Partial<ErrorBody>),
-    }),
-    detail,
-  }
-}
-
-/** Any failure of a fetch as a reason. */
-export function failure(error: unknown): Closed {
-  return isRealtimeError(error) ? { error, detail: error.message } : { error: null, detail: String(error) }
+  if (typeof said !== 'object' || said === null || !('code' in said)) return { error: null, status }
+  const seconds = Number(headers.get('retry-after') ?? Number.NaN)
+  const waiting = Number.isFinite(seconds) ? { retryAfter: seconds * 1000 } : {}
+  return { error: errorFromBody({ ...waiting, ...(said as Partial<ErrorBody>) }), status }
 }
 
 /** The POST of commands. */
 export function createPost(endpoint: Endpoint): Post {
   return async (text, token, signal) => {
     const { fetch } = endpoint
+    const broken: Closed = { error: null }
     const response = await fetch(endpoint.url, {
       method: 'POST',
       headers: {
@@ -107,14 +98,13 @@ export function createPost(endpoint: Endpoint): Post {
       },
       body: text,
       signal,
-    }).catch((error: unknown) => {
-      throw failure(error)
+    }).catch(() => {
+      throw broken
     })
-    if (!response.ok || response.headers.get('content-type')?.includes('json') !== true) throw await refusal(response)
-    const results: unknown = await response.json().catch((error: unknown) => {
-      throw failure(error)
-    })
-    if (!Array.isArray(results)) throw { error: null, detail: 'The answer is no array of results.' } satisfies Closed
+    const json = response.headers.get('content-type')?.includes('json') === true
+    if (!response.ok || !json) throw await refusal(response)
+    const results: unknown = await response.json().catch(() => null)
+    if (!Array.isArray(results)) throw broken
     return results as ResultEvent[]
   }
 }

@@ -190,7 +190,7 @@ describe.each(['poll', 'long-poll'] as const)('%s', (rung) => {
     await open()
     const body = JSON.stringify({ error: { code: 'forbidden', message: 'No.' } })
     await last().respond(new Response(body, { status: 403, headers: { 'content-type': 'application/json' } }))
-    expect(closed).toMatchObject([{ error: { code: 'forbidden' }, detail: '403 application/json' }])
+    expect(closed).toMatchObject([{ error: { code: 'forbidden' }, status: 403 }])
   })
 
   it('ends when somebody else answers', async () => {

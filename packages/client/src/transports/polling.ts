@@ -1,7 +1,7 @@
 /** The stream as polls: `long-poll` lets the server hold each one, `poll` asks, goes and comes back. Opened by the connection. */
 import { type Clock, type PollBody, PROTOCOL_VERSION, type ServerEvent, type Timer, times } from '@rt/protocol'
 import type { Closed, Transport } from '../ports/transport'
-import { type Endpoint, failure, refusal, requestStream } from './http'
+import { type Endpoint, refusal, requestStream } from './http'
 
 /** Seconds that the server may hold a poll; halved each time that something on the path does not wait so long. */
 const HOLD = 25
@@ -43,10 +43,11 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
         const wait = first ? 0 : hold
         ask(wait, signal).catch((error: unknown) => {
           if (signal.aborted) return
-          const reason =
-            typeof error === 'object' && error !== null && 'detail' in error ? (error as Closed) : failure(error)
+          // What is thrown here is a refusal; all else is the network's.
+          const reason: Closed =
+            typeof error === 'object' && error !== null && 'error' in error ? (error as Closed) : { error: null }
           const cut =
-            reason.error === null && wait > 0 && (clock.monotonic() - asked > AT_ONCE || /^504 /.test(reason.detail))
+            reason.error === null && wait > 0 && (clock.monotonic() - asked > AT_ONCE || reason.status === 504)
           if (!cut || hold / 2 < SHORTEST_HOLD) return end(reason)
           hold = Math.floor(hold / 2)
           poll()

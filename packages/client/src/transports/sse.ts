@@ -2,7 +2,7 @@
 import { decodeEvents } from '@rt/protocol'
 import type { Closed, Transport } from '../ports/transport'
 import { createEventStream } from './event-stream'
-import { type Endpoint, failure, refusal, requestStream } from './http'
+import { type Endpoint, refusal, requestStream } from './http'
 
 /** Characters that one block may have: a history of large publications fits, an endless line does not. */
 const LIMIT = 16 * 1024 * 1024
@@ -48,15 +48,15 @@ export function sse(endpoint: Endpoint): Transport {
         const decoder = new TextDecoder()
         while (true) {
           const { done, value } = await reader.read()
-          if (done) return { error: null, detail: 'The stream ended.' }
+          if (done) return { error: null }
           const fits = feed(decoder.decode(value, { stream: true }))
-          if (foreign || !fits)
-            return { error: null, detail: foreign ? 'A block that is not ours.' : 'An endless block.' }
+          // Somebody else speaks, or speaks without end.
+          if (foreign || !fits) return { error: null }
         }
       }
 
       read()
-        .catch(failure)
+        .catch((): Closed => ({ error: null }))
         .then((reason) => {
           if (signal.aborted) return
           abort.abort()

@@ -1,7 +1,7 @@
 /** The stream as a WebSocket: frames of events down, frames of commands up. Opened by the connection. */
 import { decodeEvents, type ErrorCode, errorTable, RealtimeError, SUBPROTOCOL } from '@rt/protocol'
 import type { Environment, Socket } from '../ports/environment'
-import type { Closed, Transport } from '../ports/transport'
+import type { Transport } from '../ports/transport'
 import { openCommand, streamQuery, withQuery } from './http'
 
 export function websocket(endpoint: URL, environment: Pick<Environment, 'socket'>): Transport {
@@ -23,15 +23,15 @@ export function websocket(endpoint: URL, environment: Pick<Environment, 'socket'
         socket.onopen = socket.onmessage = socket.onclose = null
         socket.close(1000)
       }
-      const end = (reason: Closed) => {
+      const end = (error: RealtimeError | null) => {
         if (done) return
         close()
-        listener.closed(reason)
+        listener.closed({ error })
       }
 
       environment.socket(url.href, SUBPROTOCOL).then(
         (opened) => {
-          if (opened === null) return end({ error: null, detail: 'There is no WebSocket here.' })
+          if (opened === null) return end(null)
           socket = opened
           // `close` follows and says more; without a listener `ws` would throw, also when it is closed before it opened.
           socket.onerror = () => {}
@@ -41,15 +41,15 @@ export function websocket(endpoint: URL, environment: Pick<Environment, 'socket'
           }
           socket.onmessage = ({ data }: { data: unknown }) => {
             const events = typeof data === 'string' ? decodeEvents(data) : null
-            if (events === null) return end({ error: null, detail: 'A frame that is not ours.' })
+            if (events === null) return end(null)
             listener.alive()
             if (!done) listener.events(events)
           }
           socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
-            end({ error: errorOfClose(code, reason), detail: `close code ${code}` })
+            end(errorOfClose(code, reason))
           }
         },
-        (error: unknown) => end({ error: null, detail: String(error) }),
+        () => end(null),
       )
 
       return { send: (text) => socket?.send(text), close }
