@@ -1,7 +1,7 @@
 /** Random schedules of everything that can happen to streams, against the real stream core and the real client bookkeeping. */
 import { type Delivery, type StreamState, Subscriptions } from '@rt/client/testing'
-import type { ServerEvent } from '@rt/protocol'
-import { type ChannelRules, createHub, type Hub, type Stream } from '@rt/server/testing'
+import { compareIds, type ServerEvent } from '@rt/protocol'
+import { type Broker, type ChannelRules, createHub, type Hub, type Stream } from '@rt/server/testing'
 import type { Stored, World } from './world'
 
 /** One move: an operation (by weight) and two numbers that it may use. */
@@ -50,6 +50,8 @@ interface Session {
 
 class SimStream {
   readonly queue: ServerEvent[] = []
+  /** The newest id printed of each partition. */
+  readonly printed = new Map<number, string>()
   full = false
   dead = false
   server: Stream | null = null
@@ -131,6 +133,7 @@ export class Schedule {
       for (const session of client.past) this.#check(stored, session, null)
       for (const session of client.sessions.values()) this.#check(stored, session, markers)
     }
+    if (this.#late !== null) throw this.#late
     this.#checkPublishes(stored)
     if (!this.#settings.losses && this.#gaps > 0) throw new Breach(`${this.#gaps} gaps though nothing was lost`)
     for (const hub of this.#hubs) hub.close()
@@ -230,7 +233,11 @@ export class Schedule {
           if (stream.dead) throw new Breach('a dead wire was written to')
           if (stream.full) throw new Breach('a full wire was written to')
           this.#say(() => `  ${this.#name(client, stream)} <- ${items.map(({ json }) => json).join(' ')} ${position}`)
-          for (const { json } of items) stream.queue.push(JSON.parse(json) as ServerEvent)
+          for (const { json } of items) {
+            const event = JSON.parse(json) as ServerEvent
+            this.#inClockOrder(stream, event)
+            stream.queue.push(event)
+          }
           if (position !== null) stream.queue.push({ type: 'cursor', cursor: position })
           stream.full = stream.queue.length > capacity
           return !stream.full
@@ -239,6 +246,22 @@ export class Schedule {
       },
     )
   }
+
+  /** One stream is printed in clock order, over all channels of a partition; only a new life of the log may start anew. */
+  #inClockOrder(stream: SimStream, event: ServerEvent): void {
+    if (event.type !== 'message' && event.type !== 'gap') return
+    const partition = (this.#world.brokers[0] as Broker).partition(event.channel)
+    if (event.type === 'gap') {
+      if (event.epoch !== undefined) stream.printed.delete(partition)
+      return
+    }
+    const before = stream.printed.get(partition)
+    if (before !== undefined && compareIds(event.id, before) <= 0)
+      this.#late ??= new Breach(`${event.messageId} was printed after something newer`)
+    stream.printed.set(partition, event.id)
+  }
+
+  #late: Breach | null = null
 
   #name(client: SimClient, stream: SimStream): string {
     return `client ${this.#clients.indexOf(client)} stream ${stream.state.order}`

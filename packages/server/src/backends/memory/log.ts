@@ -1,5 +1,5 @@
 /** One partition's log in the memory of a process: the same clock, epochs and answers as the Redis scripts; used by `memory()` and by simulations. */
-import { type Clock, compareIds, type Id } from '@rt/protocol'
+import { type Clock, compareIds, earlierId, type Id } from '@rt/protocol'
 import {
   type Entry,
   lifeOfLast,
@@ -98,11 +98,12 @@ export class PartitionLog {
     return { entries: entries.slice(0, this.#page), more: entries.length > this.#page, last: newest }
   }
 
-  /** The channel's newest id; when none is stored, none can lie between the end of its life and now. */
+  /** The channel's newest id; when none is stored, none lies after the end of its life, and none beyond the head. */
   #last(channel: string, life: number): Id {
     const now = this.#clock.now()
     const last = this.#lasts.get(channel)
-    return last !== undefined && last.expires > now ? last.value : `${Math.max(0, Math.max(now, this.#ms) - life)}-0`
+    if (last !== undefined && last.expires > now) return last.value
+    return earlierId(`${Math.max(0, Math.max(now, this.#ms) - life)}-0`, `${this.#ms}-${this.#n}`)
   }
 
   #enter(identity: string): void {
