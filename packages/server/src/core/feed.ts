@@ -1,5 +1,5 @@
 /** One partition as this node hears it: the link's life, its position, and the channels that it carries; owned by the hub. */
-import { type Clock, compareIds, type Id, type Timer } from '@rt/protocol'
+import { type Clock, compareIds, type Id, type Position, printPosition, type Timer } from '@rt/protocol'
 import type { Broker, Entry, Publication } from '../ports/broker'
 import type { ChannelRules } from '../ports/hub'
 import { messageItem } from './events'
@@ -51,6 +51,9 @@ export class Feed {
   epoch: Id | null = null
   /** The newest id that came through this link, in the link's order; null: none yet. Reads do not move it. */
   position: Id | null = null
+  #place: Position | null = null
+  #printed: Position | null = null
+  #text = ''
 
   constructor(options: FeedOptions) {
     this.#options = options
@@ -94,6 +97,23 @@ export class Feed {
 
   channel(name: string): HeardChannel | undefined {
     return this.#channels.get(name)
+  }
+
+  /** The link's position as one object for all lanes that stand there; null: none yet. */
+  get place(): Position | null {
+    if (this.position === null || this.epoch === null) return null
+    if (this.#place?.id !== this.position || this.#place.epoch !== this.epoch)
+      this.#place = { epoch: this.epoch, id: this.position }
+    return this.#place
+  }
+
+  /** Its part of a cursor. Most lanes stand where the link does, so the last one is kept. */
+  print(position: Position): string {
+    if (position !== this.#printed) {
+      this.#text = printPosition(this.partition, position)
+      this.#printed = position
+    }
+    return this.#text
   }
 
   /** Resolves when the link carries the channel; rejects when the link was lost before. */

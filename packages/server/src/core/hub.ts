@@ -1,5 +1,5 @@
 /** A node's stream core: who hears which channel, one flush per turn for all who got something, the heartbeats; made by createRealtime. */
-import { type Clock, RealtimeError, type Timer } from '@rt/protocol'
+import { type Clock, printCursor, RealtimeError, type Timer } from '@rt/protocol'
 import { type Broker, lifeOfLast } from '../ports/broker'
 import type { Wire } from '../ports/connection'
 import type { ChannelRules, Hub, Stream, StreamRequest } from '../ports/hub'
@@ -52,10 +52,11 @@ class NodeHub implements Hub, StreamHost {
   readonly #feeds: readonly Feed[]
   readonly #slots: readonly Set<StreamConnection>[] = Array.from({ length: SLOTS }, () => new Set<StreamConnection>())
   readonly #slotOf = new Map<StreamConnection, Set<StreamConnection>>()
-  readonly #dirty = new Set<StreamConnection>()
+  #dirty: StreamConnection[] = []
   readonly #degraded = new Set<Feed>()
   readonly #patience = new Map<Feed, Timer>()
-  #flushing = false
+  #cursorParts: readonly string[] = []
+  #cursorText = printCursor(1, [])
   #beat: Timer | null = null
   #slot = 0
   #sequence = 0
@@ -136,15 +137,20 @@ class NodeHub implements Hub, StreamHost {
   }
 
   dirty(stream: StreamConnection): void {
-    this.#dirty.add(stream)
-    if (this.#flushing) return
-    this.#flushing = true
+    if (this.#dirty.push(stream) > 1) return
     this.#options.defer(() => {
-      this.#flushing = false
-      const dirty = [...this.#dirty]
-      this.#dirty.clear()
-      for (const each of dirty) each.flush()
+      const dirty = this.#dirty
+      this.#dirty = []
+      for (const each of dirty) each.flushDirty()
     })
+  }
+
+  cursor(parts: readonly string[]): string {
+    if (!isSame(parts, this.#cursorParts)) {
+      this.#cursorParts = parts
+      this.#cursorText = printCursor(this.partitions, parts)
+    }
+    return this.#cursorText
   }
 
   degraded(feed: Feed): boolean {
@@ -154,7 +160,6 @@ class NodeHub implements Hub, StreamHost {
   gone(stream: StreamConnection): void {
     this.#slotOf.get(stream)?.delete(stream)
     this.#slotOf.delete(stream)
-    this.#dirty.delete(stream)
   }
 
   dropped(_count: number): void {}
@@ -198,4 +203,8 @@ class NodeHub implements Hub, StreamHost {
       this.#scheduleBeat()
     }, this.heartbeat / SLOTS)
   }
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((part, i) => part === b[i])
 }

@@ -1,13 +1,5 @@
 /** One stream's way through one partition: it reads the log until it has caught up with the link, then follows the link; owned by the stream. */
-import {
-  type Clock,
-  compareIds,
-  type Id,
-  laterId,
-  type Position,
-  printPosition,
-  type SubscribedEvent,
-} from '@rt/protocol'
+import { type Clock, compareIds, type Id, laterId, type Position, type SubscribedEvent } from '@rt/protocol'
 import { type Entry, lifeOfLast } from '../ports/broker'
 import type { OutItem } from '../ports/connection'
 import type { SubscriptionRequest } from '../ports/hub'
@@ -85,14 +77,15 @@ export class Lane {
   /** The lane's part of the cursor, counting all that was printed so far; null: it has no place yet. */
   cursor(): string | null {
     const position = this.#present()
-    return position === null ? null : printPosition(this.feed.partition, position)
+    return position === null ? null : this.feed.print(position)
   }
 
   #present(): Position | null {
     const position = this.#position
-    if (!this.#live || position === null || this.feed.position === null) return position
-    if (compareIds(this.feed.position, position.id) > 0)
-      this.#position = { epoch: position.epoch, id: this.feed.position }
+    const { place } = this.feed
+    if (!this.#live || position === null || place === null || place === position) return position
+    if (compareIds(place.id, position.id) > 0)
+      this.#position = place.epoch === position.epoch ? place : { epoch: position.epoch, id: place.id }
     return this.#position
   }
 

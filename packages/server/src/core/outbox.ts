@@ -2,11 +2,14 @@
 import type { OutItem } from '../ports/connection'
 import type { CursorItem } from './events'
 
+/** The list of every empty outbox; never pushed onto. */
+const NOTHING: (OutItem | null)[] = []
+
 export class Outbox {
-  #items: (OutItem | null)[] = []
+  #items = NOTHING
   #bytes = 0
   /** Where the waiting publication of a `latest` channel stands. */
-  readonly #latest = new Map<string, number>()
+  #latest: Map<string, number> | null = null
 
   get bytes(): number {
     return this.#bytes
@@ -17,13 +20,16 @@ export class Outbox {
   }
 
   push(item: OutItem): void {
-    this.#items.push(item)
+    // A list with one place: most flushes have one item, and `push` on an empty list makes room for 17.
+    if (this.#items.length === 0) this.#items = [item]
+    else this.#items.push(item)
     this.#bytes += item.json.length
   }
 
   /** Keeps only the newest of its channel, at the tail: in the place of the older one, ids would go backwards. */
   pushLatest(item: OutItem): void {
     const channel = item.channel as string
+    this.#latest ??= new Map()
     const before = this.#latest.get(channel)
     if (before !== undefined) {
       this.#bytes -= (this.#items[before] as OutItem).json.length
@@ -35,10 +41,10 @@ export class Outbox {
 
   /** All items in order; the outbox is empty then. */
   take(): OutItem[] {
-    const items = this.#latest.size === 0 ? (this.#items as OutItem[]) : this.#items.filter((item) => item !== null)
-    this.#items = []
+    const items = this.#latest === null ? (this.#items as OutItem[]) : this.#items.filter((item) => item !== null)
+    this.#latest = null
+    this.#items = NOTHING
     this.#bytes = 0
-    this.#latest.clear()
     return items
   }
 

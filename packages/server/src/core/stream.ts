@@ -5,7 +5,6 @@ import {
   type Id,
   PROTOCOL_VERSION,
   parseCursor,
-  printCursor,
   RealtimeError,
   type ServerEvent,
   type SubscribedEvent,
@@ -33,8 +32,10 @@ export interface StreamHost {
   readonly outboxBytes: number
   readonly pageBytes: number
   feedOf(channel: string): Feed
-  /** Calls `flush` at the end of this turn. */
+  /** Calls `flushDirty` at the end of this turn. */
   dirty(stream: StreamConnection): void
+  /** Prints a cursor, the same text for the same parts. */
+  cursor(parts: readonly string[]): string
   /** Whether clients were told that this partition is away. */
   degraded(feed: Feed): boolean
   gone(stream: StreamConnection): void
@@ -51,6 +52,8 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
   readonly #endsAt: number
   #writable = true
   #closed = false
+  /** Waits for the flush at the end of this turn. */
+  #isDirty = false
   #started = false
   /** The wire is to be told, behind the next flush, that everything was printed. */
   #tellCaughtUp = false
@@ -181,14 +184,14 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
   pagePublication(item: OutItem, latest: boolean): void {
     if (latest) this.#outbox.pushLatest(item)
     else this.#outbox.push(item)
-    this.#host.dirty(this)
+    this.#dirty()
   }
 
   gap(channel: string, reason: 'history' | 'epoch' | 'cursor', epoch: Id | undefined): void {
     const item = gapItem(channel, reason, epoch)
     // Read again, a gap shows again; one that stands for a foreign cursor would not.
     this.#outbox.push(reason === 'cursor' ? item : { ...item, kind: 'publication', channel })
-    this.#host.dirty(this)
+    this.#dirty()
   }
 
   subscribed(event: Omit<SubscribedEvent, 'type' | 'history' | 'cursor'>, history: readonly Entry[] | null): void {
@@ -201,7 +204,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
       return
     }
     this.#outbox.push(item)
-    this.#host.dirty(this)
+    this.#dirty()
   }
 
   pageDone(): void {
@@ -235,6 +238,11 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     this.flush()
   }
 
+  flushDirty(): void {
+    this.#isDirty = false
+    this.flush()
+  }
+
   /** Everything that waits goes out in one write, and the cursor with it. */
   flush(): void {
     if (this.#closed || !this.#writable) return
@@ -264,18 +272,24 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
   }
 
   #cursor(): string | null {
-    const parts: string[] = []
+    let parts: readonly string[] = []
     for (const lane of this.#lanes.values()) {
       const part = lane.cursor()
-      if (part !== null) parts.push(part)
+      if (part !== null) parts = parts.length === 0 ? [part] : [...parts, part]
     }
     // A stream of `live` channels alone has no place in any log, and is complete.
-    return parts.length === 0 && this.#lanes.size > 0 ? null : printCursor(this.#host.partitions, parts)
+    return parts.length === 0 && this.#lanes.size > 0 ? null : this.#host.cursor(parts)
+  }
+
+  #dirty(): void {
+    if (this.#isDirty) return
+    this.#isDirty = true
+    this.#host.dirty(this)
   }
 
   #control(item: OutItem): void {
     this.#outbox.push(item)
-    this.#host.dirty(this)
+    this.#dirty()
   }
 
   #joinLive(channel: string, rules: SubscriptionRequest['rules']): void {

@@ -126,8 +126,10 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
     const wire: Wire = {
       write(items, cursor) {
         if (ws.readyState !== ws.OPEN) return false
-        ws.send(encodeFlush(items, cursor), { binary: false })
-        full = ws.bufferedAmount > FULL
+        // Past ws, which would make the head anew and write twice for each connection. It writes its own frames whole, since nothing is compressed
+        // here, so that ours stand between them.
+        socket.write(encodeFlush(items, cursor))
+        full = socket.writableLength > FULL
         // Who does not read is not read either: answers to its commands would pile up.
         if (full) ws.pause()
         return !full
@@ -136,7 +138,7 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
     }
 
     function drained(): void {
-      if (!full || connection === null || ws.bufferedAmount > FULL) return
+      if (!full || connection === null || socket.writableLength > FULL) return
       full = false
       ws.resume()
       connection.drained()
@@ -245,11 +247,24 @@ function watch(ws: WebSocket, isFull: () => boolean): () => void {
   }
 }
 
-/** One JSON array of events, the last of them the cursor. */
+/** One frame that holds a JSON array of events, the last of them the cursor. */
 function encodeFrame(items: readonly OutItem[], cursor: string | null): Buffer {
   const events = items.map((item) => item.json)
   if (cursor !== null) events.push(`{"type":"cursor","cursor":${JSON.stringify(cursor)}}`)
-  return Buffer.from(`[${events.join(',')}]`)
+  return textFrame(`[${events.join(',')}]`)
+}
+
+/** A whole, unmasked text frame (RFC 6455 section 5.2). */
+function textFrame(text: string): Buffer {
+  const length = Buffer.byteLength(text)
+  const head = length < 126 ? 2 : length < 65_536 ? 4 : 10
+  const frame = Buffer.allocUnsafe(head + length)
+  frame[0] = 0x81
+  frame[1] = head === 2 ? length : head === 4 ? 126 : 127
+  if (head === 4) frame.writeUInt16BE(length, 2)
+  else if (head === 10) frame.writeBigUInt64BE(BigInt(length), 2)
+  frame.write(text, head)
+  return frame
 }
 
 /** With ws' own `binaryType` a message is one Buffer, and that prints as UTF-8. */
