@@ -14,6 +14,7 @@ import {
   type SubscribedEvent,
   type UnsubscribedEvent,
 } from '@rt/protocol'
+import type { ResumeRequest } from '../ports/transport'
 
 /** How many `messageId`s of a channel are remembered for the case that the broker rolls back and a publisher's retry is stored again. */
 const SEEN = 512
@@ -59,12 +60,6 @@ export type Delivery =
   | { readonly kind: 'gap'; readonly channel: string; readonly gap: GapEvent }
   | { readonly kind: 'subscribed'; readonly channel: string; readonly id: Id | undefined }
   | { readonly kind: 'refused'; readonly channel: string; readonly event: UnsubscribedEvent }
-
-/** The channel part of a request that opens a stream. */
-export interface ResumeRequest {
-  readonly channels: readonly ChannelRequest[]
-  readonly cursor: string | undefined
-}
 
 export class Subscriptions {
   readonly #channels = new Map<string, ChannelState>()

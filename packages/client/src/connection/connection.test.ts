@@ -1,9 +1,9 @@
 // The connection on a clock of its own and scripted links: deadlines, races, hand-overs, and what is left behind.
 import { type ErrorBody, RealtimeError, type ServerEvent } from '@rt/protocol'
 import { describe, expect, it } from 'vitest'
-import type { Delivery, ResumeRequest } from '../channels/subscriptions'
+import type { Delivery } from '../channels/subscriptions'
 import type { EnvironmentListener } from '../ports/environment'
-import type { LinkListener, LinkStart, Rung, Transport } from '../ports/transport'
+import type { LinkListener, LinkStart, ResumeRequest, Rung, Transport } from '../ports/transport'
 import { FakeClock } from '../testing/fake-clock'
 import { Connection } from './connection'
 import type { Status } from './states'

@@ -1,9 +1,14 @@
 /** The transport port: one way to print a stream. The connection opens links; a transport decides nothing beyond open, events in order, alive, closed. */
-import type { RealtimeError, ServerEvent } from '@rt/protocol'
-import type { ResumeRequest } from '../channels/subscriptions'
+import type { ChannelRequest, RealtimeError, ServerEvent } from '@rt/protocol'
 
 /** The names of the transports, which are the rungs of the ladder. */
 export type Rung = 'websocket' | 'sse' | 'long-poll' | 'poll'
+
+/** The channel part of a request that opens a stream. */
+export interface ResumeRequest {
+  readonly channels: readonly ChannelRequest[]
+  readonly cursor: string | undefined
+}
 
 /** Why a link ended. */
 export interface Closed {

@@ -1,7 +1,6 @@
 /** Requests to the endpoint over fetch: query, headers, refusals, and the POST of commands. Used by SSE, polling and the connection. */
 import { type ErrorBody, errorFromBody, type OpenCommand, type ResultEvent } from '@rt/protocol'
-import type { ResumeRequest } from '../channels/subscriptions'
-import type { Closed, Post } from '../ports/transport'
+import type { Closed, Post, ResumeRequest } from '../ports/transport'
 
 /** Where the endpoint is and how to get there. */
 export interface Endpoint {
