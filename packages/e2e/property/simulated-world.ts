@@ -52,6 +52,9 @@ export class SimulatedWorld implements World {
       [2, () => node.loseSubscriber()],
       [1, () => node.loseCommands()],
       [5, () => node.connect()],
+      // The link breaks and is there again before anybody was told what came last.
+      [1, () => this.#blink(node, 'arrival')],
+      [1, () => this.#blink(node, 'answer')],
       [2, () => this.#wall.advance(b % 3)],
       [1, () => this.#wall.step(-(b % 5000))],
       [1, () => this.clock.advance(1000 * (b % 40))],
@@ -114,6 +117,12 @@ export class SimulatedWorld implements World {
 
   #tick(): void {
     for (const run of this.#deferred.splice(0)) run()
+  }
+
+  #blink(node: SimulatedNode, last: 'arrival' | 'answer'): void {
+    node.step(last)
+    node.loseSubscriber()
+    node.connect()
   }
 
   #restart(rollback: boolean): void {

@@ -1,5 +1,3 @@
-// Against the text of the standard, and against another parser on random streams cut anywhere.
-import { createParser } from 'eventsource-parser'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createEventStream } from './event-stream'
@@ -31,12 +29,16 @@ describe('reading', () => {
     expect(read(['retry: 5\nevent: x\ndata:a\ndata:  b\ndata\nfoo\n\n']).seen).toEqual(['data a\n b\n'])
   })
 
-  it('knows all three ends of a line, also when a chunk ends within one', () => {
-    expect(read(['data: a\r', '\n\r\n', 'data: b\r\r', 'data: c\n\n']).seen).toEqual(['data a', 'data b', 'data c'])
+  it('tells the id of a block with data behind what came before', () => {
+    expect(read(['data: a\nid: c1\n\n', 'id: c2\ndata: b\n\n']).seen).toEqual(['data a', 'id c1', 'id c2', 'data b'])
   })
 
-  it('ignores an id with a NUL, and what is not finished', () => {
-    expect(read(['id: a\0b\n\n', 'data: never']).seen).toEqual([])
+  it('takes nothing in a text for an id, whatever line ends it knows', () => {
+    expect(read(['data: "a\u2028id: evil\u2029id: evil"\n\n']).seen).toEqual(['data "a\u2028id: evil\u2029id: evil"'])
+  })
+
+  it('ignores what is not finished', () => {
+    expect(read(['data: never']).seen).toEqual([])
   })
 
   it('says when a block is longer than the limit, as one line or many', () => {
@@ -45,21 +47,14 @@ describe('reading', () => {
     expect(read(['data: xxxx\n\n', 'data: xxxx\n\n', 'data: xxxx\n\n'], 10).fits).toEqual([true, true, true])
   })
 
-  it('reads what another parser reads, however the text is cut', () => {
-    const part = fc.constantFrom('data', 'id', 'event', ':', ': ', ' ', 'x', '{"a":1}', '\n', '\r', '\r\n', '\n\n', 'ü')
+  it('reads the same however the text is cut', () => {
+    const part = fc.constantFrom('data: ', 'id: c', ': ', 'x', '{"a":1}', '\n', '\n\n', 'ü', '\u2028')
     fc.assert(
       fc.property(fc.array(part, { maxLength: 60 }), fc.array(fc.nat(200), { maxLength: 8 }), (parts, cuts) => {
-        // Both are given the end of the last line, since the other parser holds a CR at the very end back.
         const text = `${parts.join('')}\n\n`
         const places = [0, ...cuts.map((cut) => cut % text.length).sort((a, b) => a - b), text.length]
         const chunks = places.slice(1).map((end, i) => text.slice(places[i], end))
-        const theirs: string[] = []
-        const parser = createParser({
-          onEvent: ({ data }) => theirs.push(`data ${data}`),
-          onComment: () => theirs.push('comment'),
-        })
-        for (const chunk of chunks) parser.feed(chunk)
-        expect(read(chunks).seen.filter((line) => !line.startsWith('id'))).toEqual(theirs)
+        expect(read(chunks).seen).toEqual(read([text]).seen)
       }),
     )
   })

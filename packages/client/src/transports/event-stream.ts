@@ -1,54 +1,40 @@
-/** Reads the text of an event stream by the standard's rules, blocks that hold only an `id` included. Used by the SSE transport. */
+/** Reads the text of our event stream, the blocks that hold only an `id` included, which eventsource-parser keeps to itself. Used by the SSE transport. */
+import { createParser } from 'eventsource-parser'
 
 export interface EventStreamListener {
   /** The data of a block. */
   data(text: string): void
-  /** The id of a block, after its data. */
+  /** An id: the cursor behind everything before it. */
   id(text: string): void
   comment(): void
 }
 
+/** The name under which an id is given to the parser as an event of its own. */
+const ID = 'id'
+
 /**
- * Returns a function that takes the text in chunks, cut anywhere (a leading byte order mark is the decoder's business).
+ * Returns a function that takes the text in chunks, cut anywhere. Lines end in LF, as our server sends them.
  * It returns false when more than `limit` characters wait for the end of their block: then the stream is not to be read on.
  */
 export function createEventStream(listener: EventStreamListener, limit: number): (chunk: string) => boolean {
-  /** The pieces of a line whose end has not come. */
-  let pieces: string[] = []
-  let data: string | null = null
-  let id: string | null = null
-  let waiting = 0
-  let afterReturn = false
-
-  const line = (text: string) => {
-    if (text === '') {
-      const block = { data, id }
-      data = id = null
-      waiting = 0
-      if (block.data !== null) listener.data(block.data)
-      if (block.id !== null) listener.id(block.id)
-      return
-    }
-    const colon = text.indexOf(':')
-    if (colon === 0) return listener.comment()
-    const field = colon < 0 ? text : text.slice(0, colon)
-    const value = colon < 0 ? '' : text.slice(text[colon + 1] === ' ' ? colon + 2 : colon + 1)
-    if (field === 'data') {
-      data = data === null ? value : `${data}\n${value}`
-      waiting += value.length
-    } else if (field === 'id' && !value.includes('\0')) id = value
-  }
-
+  let fits = true
+  /** The beginning of a line whose end has not come. */
+  let rest = ''
+  const parser = createParser({
+    onEvent: ({ event, data }) => (event === ID ? listener.id(data) : listener.data(data)),
+    onComment: () => listener.comment(),
+    onError: ({ type }) => {
+      if (type === 'max-buffer-size-exceeded') fits = false
+    },
+    maxBufferSize: limit,
+  })
   return (chunk) => {
-    const text = afterReturn && chunk[0] === '\n' ? chunk.slice(1) : chunk
-    if (chunk !== '') afterReturn = chunk.endsWith('\r')
-    if (/[\r\n]/.test(text)) {
-      const lines = (pieces.join('') + text).split(/\r\n|[\r\n]/)
-      pieces = [lines.pop() as string]
-      for (const each of lines) line(each)
-    } else pieces.push(text)
-    let size = waiting
-    for (const piece of pieces) size += piece.length
-    return size <= limit
+    // Not by /^id:/m: that would find one behind U+2028 in somebody's text.
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() as string
+    let text = ''
+    for (const line of lines) text += line.startsWith('id:') ? `\nevent: ${ID}\ndata:${line.slice(3)}\n\n` : `${line}\n`
+    if (fits) parser.feed(text)
+    return fits && rest.length <= limit
   }
 }

@@ -67,10 +67,10 @@ describe('authorize', () => {
     ).rejects.toEqual(refused('forbidden'))
   })
 
-  it('takes an exception for a no, and reports it', async () => {
+  it('says that it failed when a rule throws, which is no no for good, and reports it', async () => {
     const broken = new Error('database is away')
     const rule = () => Promise.reject(broken)
-    await expect(authorize(channel(rule), 'subscribe', me)).rejects.toEqual(refused('forbidden'))
+    await expect(authorize(channel(rule), 'subscribe', me)).rejects.toEqual(refused('internal'))
     expect(report).toHaveBeenCalledExactlyOnceWith(broken)
   })
 

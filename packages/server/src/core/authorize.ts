@@ -7,7 +7,8 @@ export type Action = 'subscribe' | 'publish'
 
 /**
  * Resolves when the channel's rule says yes. Rejects with `forbidden`, or `unauthenticated` when nobody in particular asks, when there is no
- * rule (`forbidden` for all), when it says anything but `true`, and when it throws; a RealtimeError that it throws is passed on.
+ * rule (`forbidden` for all), and when it says anything but `true`. When it throws a RealtimeError, with that; else with `internal`, which lets
+ * the client come back: a database that is away takes no permission from anybody for good.
  */
 export type Authorize = (channel: ResolvedChannel, action: Action, identity: Identity | null) => Promise<void>
 
@@ -26,6 +27,7 @@ export function createAuthorize(report: (error: unknown) => void): Authorize {
     } catch (error) {
       if (isRealtimeError(error)) throw error
       report(error)
+      throw new RealtimeError('internal', `The ${action} rule of ${channel.pattern} failed.`)
     }
     if (answer !== true)
       throw new RealtimeError(
