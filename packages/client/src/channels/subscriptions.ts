@@ -105,7 +105,9 @@ export class Subscriptions {
     const base = this.#base
     const channels: ChannelRequest[] = []
     for (const [channel, state] of this.#channels) {
-      if (state.established && base?.covered.has(channel) === true) channels.push({ channel })
+      // A live channel has no place to resume from; told as new each time it would be answered for each time, which ends every held poll.
+      const resumes = state.established && base?.covered.has(channel) === true
+      if (resumes || (state.live && base !== null)) channels.push({ channel })
       else channels.push({ channel, new: true, ...(state.last > 0 && { last: state.last }) })
     }
     return { channels, cursor: base?.cursor }
