@@ -93,17 +93,23 @@ beforeAll(async () => {
 
   // Faults come with the progress of the publications, so that none of them comes too late.
   const acknowledged = new Map<unknown, number>()
-  const reached: { readonly at: number; readonly go: () => void }[] = []
+  const reached = new Set<() => void>()
   const progress = (share: number) =>
-    new Promise<void>((go) => {
-      reached.push({ at: share * size.publications, go })
+    new Promise<void>((resolve) => {
+      const look = () => {
+        const sum = [...acknowledged.values()].reduce((a, b) => a + b, 0)
+        if (sum < share * size.publications) return
+        reached.delete(look)
+        resolve()
+      }
+      reached.add(look)
+      look()
     })
   for (const child of [worker, sender]) {
     child.on((told) => {
       if (told.type !== 'acknowledged') return
       acknowledged.set(child, told.count)
-      const sum = [...acknowledged.values()].reduce((a, b) => a + b, 0)
-      for (const { at, go } of reached) if (sum >= at) go()
+      for (const look of [...reached]) look()
     })
   }
   const pubsub = setInterval(async () => {
@@ -122,9 +128,11 @@ beforeAll(async () => {
     }
   })()
 
-  const finished = clients.next('finished')
+  const finished = clients.next('finished').catch(() => {})
   const done = Promise.all([worker.next('done'), sender.next('done')])
   for (let move = 0; move <= moves; move++) {
+    // What comes last shows that all have recovered.
+    if (move === moves) await kills
     for (const child of [worker, sender]) child.ask({ type: 'go', upTo: (move + 1) / (moves + 1) })
     if (move === moves) break
     await progress((move + 0.5) / (moves + 1))
@@ -132,7 +140,7 @@ beforeAll(async () => {
     clients.ask({ type: 'move' })
     await moved
   }
-  const [both] = await Promise.all([done, kills])
+  const both = await done
   published = {
     retried: both[0].retried + both[1].retried,
     unknown: both[0].unknown + both[1].unknown,
@@ -145,7 +153,7 @@ beforeAll(async () => {
   const patience = new Promise((resolve) => {
     timer = setTimeout(resolve, 60_000)
   })
-  await Promise.race([finished.catch(() => {}), patience])
+  await Promise.race([finished, patience])
   clearTimeout(timer)
   clearInterval(pubsub)
 
