@@ -126,7 +126,7 @@ type Outcome =
 
 interface QueryRow {
   readonly name: string
-  readonly query: string
+  readonly query: string | (() => Promise<string>)
   readonly outcome: Outcome
   readonly on?: readonly Transport[]
   readonly headers?: Readonly<Record<string, string>>
@@ -212,6 +212,15 @@ const queryRows: readonly QueryRow[] = [
     outcome: { gap: 'cursor' },
   })),
   {
+    name: 'a cursor of the right epoch that lies in the future',
+    async query() {
+      const { text } = await ask(`${endpoint}?channels=room:1`)
+      const { cursor } = JSON.parse(text) as PollBody
+      return `channels=room:1&cursor=${cursor.replace(/_[^_]*$/, `_${position(Date.now() + 1e9)}`)}`
+    },
+    outcome: { gap: 'cursor' },
+  },
+  {
     name: 'a cursor of another epoch',
     query: `channels=room:1&cursor=1.1.0_${position(1)}_${position(2)}`,
     outcome: { gap: 'epoch' },
@@ -238,7 +247,9 @@ function overHttp(transport: Exclude<Transport, 'websocket'>, query: string, hea
   }
 }
 
-async function runQuery(transport: Transport, { query, outcome, headers = {} }: QueryRow): Promise<void> {
+async function runQuery(transport: Transport, row: QueryRow): Promise<void> {
+  const { outcome, headers = {} } = row
+  const query = typeof row.query === 'string' ? row.query : await row.query()
   if (transport === 'websocket') {
     const socket = await openWebSocket(`${endpoint}?${query}`, { headers })
     if ('refused' in outcome) return expectBye(socket, outcome.refused)

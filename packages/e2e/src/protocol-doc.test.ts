@@ -33,6 +33,16 @@ describe('docs/protocol.md', () => {
     }
   })
 
+  it.each([
+    ['packages/protocol/src/frames.ts', 'PollBody'],
+    ['packages/protocol/src/errors.ts', 'ErrorBody'],
+  ])('has a row for each member of %s %s', (path, name) => {
+    const [, body = ''] = new RegExp(`export interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`).exec(read(path)) ?? []
+    const members = [...body.matchAll(/^ {2}readonly (\w+)/gm)].map(([, member]) => member)
+    expect(members.length).toBeGreaterThan(2)
+    for (const member of members) expect(page).toMatch(new RegExp(`^\\| (\`\\w+\`, )*\`${member}\``, 'm'))
+  })
+
   it('tells the limits', () => {
     const kib = `${limits.frameBytes / 1024} KiB`
     for (const limit of [kib, limits.commands, limits.channels, limits.history, limits.depth])
