@@ -25,7 +25,7 @@ export function createPolling(
       const fresh = new Set(
         open.channels.filter((asked) => open.cursor === null || asked.new).map((asked) => asked.channel),
       )
-      const known = request.header('if-none-match')
+      const known = readTags(request.header('if-none-match'))
       const events: string[] = []
       let size = 0
       let cursor: string | null = null
@@ -85,8 +85,9 @@ export function createPolling(
           finish(errorReply(away))
           return
         }
-        if (!news && known !== null && [cursor, open.cursor].some((place) => place !== null && known === etag(place))) {
-          finish({ status: 304, headers: { etag: known, 'cache-control': 'no-store' }, body: null })
+        const same = [cursor, open.cursor].find((place) => place !== null && known.has(etag(place)))
+        if (!news && typeof same === 'string') {
+          finish({ status: 304, headers: { etag: etag(same), 'cache-control': 'no-store' }, body: null })
           return
         }
         const body = `{"events":[${events.join(',')}],"cursor":${JSON.stringify(cursor)},"next":${pause}}`
@@ -119,6 +120,11 @@ export function createPolling(
         },
       )
     })
+}
+
+/** The tags of an If-None-Match. A proxy that compresses makes them weak (`W/"…"`); here that makes no difference (RFC 9110, 13.1.2). */
+function readTags(header: string | null): ReadonlySet<string> {
+  return new Set((header ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, '')))
 }
 
 function etag(cursor: string): string {
