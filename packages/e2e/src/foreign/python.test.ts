@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { RedisServer } from '@rt/server/testing'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ask } from '../plain-client'
 import { ServerProcess } from '../server-process'
 
@@ -42,6 +42,7 @@ describe.skipIf(!RT_PYTHON || !REDIS_SERVER)('a client in Python', () => {
     const script = fileURLToPath(new URL('./client.py', import.meta.url))
     const endpoint = `ws://127.0.0.1:${mortal.port}/rt`
     const python = spawn(RT_PYTHON as string, [script, endpoint, 'room:python', String(own), String(own + others)])
+    onTestFinished(() => void python.kill())
     const lines: Line[] = []
     let stderr = ''
     python.stderr.setEncoding('utf8').on('data', (text: string) => {
