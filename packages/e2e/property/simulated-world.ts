@@ -63,6 +63,8 @@ export class SimulatedWorld implements World {
             [2, () => this.#store.save()],
             [1, () => this.#restart(false)],
             [2, () => this.#restart(true)],
+            // A failover to a machine whose clock is behind: new ids may be lower than lost ones.
+            [2, () => this.#failover(b % 5000)],
             [1, () => this.#expire(this.#settings.ttl + 1)],
             [1, () => this.#expire(this.#settings.ttl + 25 * 3_600_000 + 1)],
           ] as const)
@@ -128,6 +130,11 @@ export class SimulatedWorld implements World {
   #restart(rollback: boolean): void {
     if (rollback) this.#forgets.push({ kind: 'rollback', at: this.#stored.length })
     this.#store.restart(rollback)
+  }
+
+  #failover(behind: number): void {
+    this.#wall.step(-behind)
+    this.#restart(true)
   }
 
   #expire(ms: number): void {
