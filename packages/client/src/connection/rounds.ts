@@ -1,0 +1,155 @@
+/** Walks down the ladder, round after round, until a stream is proven; says when to come back after a round without one. Owned by the connection. */
+import type { RealtimeError } from '@rt/protocol'
+import type { Ladder } from '../ladder/ladder'
+import type { Rung } from '../ports/transport'
+import { NEVER } from './alarm'
+import type { Attempt } from './attempt'
+import { delay } from './backoff'
+import type { Blame } from './blame'
+import { deadlines, helloWithin } from './liveness'
+import type { Streams } from './streams'
+import type { Token } from './token'
+
+/** One walk down the ladder. */
+interface Round {
+  /** The rungs that were not tried yet. */
+  left: Rung[]
+  /** What the server said about coming back. */
+  retryAfter: number | undefined
+}
+
+export interface RoundsOptions {
+  readonly streams: Streams
+  readonly ladder: Ladder
+  readonly token: Token
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  readonly random: () => number
+  /** Told when a round ended without a stream. */
+  readonly exhausted: () => void
+  /** Told why no token could be had. */
+  readonly withoutToken: (error: RealtimeError) => void
+  /** Something changed that `nextAt` depends on. */
+  readonly changed: () => void
+}
+
+export class Rounds {
+  readonly #options: RoundsOptions
+  #round: Round | null = null
+  /** Rounds in a row that ended without a stream. */
+  #exhausted = 0
+  /** Tries in a row without a healthy link; 0 right after one. */
+  #failures = 1
+  #staggerAt = NEVER
+  #retryAt = NEVER
+
+  constructor(options: RoundsOptions) {
+    this.#options = options
+  }
+
+  /** How long a stream that is opened now may take to say hello. */
+  get helloWithin(): number {
+    return helloWithin(this.#exhausted)
+  }
+
+  begin(): void {
+    const { ladder, token, now, exhausted, withoutToken, changed } = this.#options
+    this.#retryAt = NEVER
+    const round: Round = { left: [], retryAfter: undefined }
+    this.#round = round
+    token.fetch().then(
+      () => {
+        if (this.#round !== round) return
+        round.left = ladder.order(now())
+        this.#next(round)
+        changed()
+      },
+      (error: RealtimeError) => {
+        if (this.#round !== round) return
+        withoutToken(error)
+        if (this.#round === round) exhausted()
+      },
+    )
+  }
+
+  /** Sets the time of the next round. */
+  wait(): void {
+    const { now, random } = this.#options
+    this.#retryAt = now() + delay(this.#failures, this.#round?.retryAfter, random())
+    this.#failures++
+    this.#round = null
+  }
+
+  stop(): void {
+    this.#round = null
+    this.#staggerAt = this.#retryAt = NEVER
+  }
+
+  /** A stream is proven: the round is over. */
+  proven(): void {
+    this.stop()
+    this.#exhausted = 0
+  }
+
+  /** A proven stream lived long enough for the next wait to be a short one. */
+  healthy(): void {
+    this.#failures = 0
+  }
+
+  /** The proven stream ended: what comes next is a round in which the other stream that is being opened, if there is one, is already on its way. */
+  lost(retryAfter: number | undefined, next: Attempt | undefined): void {
+    const { streams, ladder, now } = this.#options
+    const round: Round = { left: [], retryAfter }
+    this.#round = round
+    if (next === undefined) return
+    round.left = ladder.order(now()).filter((rung) => rung !== next.rung)
+    streams.promote(next)
+  }
+
+  /** A stream of the round ended. */
+  failed(attempt: Attempt, wasCurrent: boolean, blame: Blame, retryAfter: number | undefined): void {
+    const { streams, ladder, now } = this.#options
+    const round = this.#round
+    if (round === null) return
+    if (blame === 'path') ladder.failed(attempt.rung)
+    else {
+      // Our server answered: the path is fine, and the other rungs would hear the same.
+      ladder.proven(attempt.rung, now())
+      round.left = []
+      round.retryAfter = retryAfter
+    }
+    const next = streams.first
+    if (next === undefined) this.#next(round)
+    else if (wasCurrent) streams.promote(next)
+  }
+
+  /** When to call {@link tick}. */
+  nextAt(): number {
+    return Math.min(this.#staggerAt, this.#retryAt)
+  }
+
+  /** Returns whether it is time for the next round. */
+  tick(): boolean {
+    const { streams, now } = this.#options
+    if (this.#staggerAt <= now()) {
+      const alone = this.#round !== null && streams.all.size === 1 && streams.current?.hello === false
+      if (alone) this.#next(this.#round as Round)
+      // Two at a time are enough.
+      this.#staggerAt = NEVER
+    }
+    return this.#retryAt <= now()
+  }
+
+  #next(round: Round): void {
+    const { streams, now, exhausted } = this.#options
+    const rung = round.left.shift()
+    this.#staggerAt = NEVER
+    if (rung !== undefined) {
+      streams.launch(rung, 'connect')
+      if (round.left.length > 0) this.#staggerAt = now() + deadlines.stagger
+    } else if (streams.all.size === 0) {
+      this.#exhausted++
+      exhausted()
+    }
+  }
+}
