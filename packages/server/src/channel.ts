@@ -20,9 +20,9 @@ export interface RuleContext<I extends Identity = Identity, P = { readonly [name
 }
 
 /**
- * Who may: `'public'` for everybody, or a function that says yes with `true`. Anything else, also an exception, means no (`forbidden`, or
- * `unauthenticated` for nobody); a RealtimeError that it throws is passed on as it is. Asked anew for every stream and every command:
- * keep it fast.
+ * Who may: `'public'` for everybody, or a function that says yes with `true`. Anything else that it returns means no (`forbidden`, or
+ * `unauthenticated` for nobody). When it throws, a RealtimeError is passed on as it is, and all else lets nobody in as `internal`: the client
+ * asks again later. Asked anew for every stream and every command: keep it fast.
  */
 export type Rule<I extends Identity = Identity, P = { readonly [name: string]: string }> =
   | 'public'

@@ -55,7 +55,8 @@ function write(name: string, files: ReadonlyMap<string, string>): string[] {
   })
 }
 
-describe('the code of', () => {
+// The first one reads the declarations of the whole platform.
+describe('the code of', { timeout: 180_000 }, () => {
   it('README.md compiles', () => {
     expect(problems(write('readme', blocks('README.md')))).toEqual([])
   })
