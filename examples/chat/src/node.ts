@@ -2,10 +2,10 @@
 import { serve } from './server'
 
 const { port, close } = await serve(process.argv.slice(2).map(Number))
-process.send?.(port)
 
 const end = () => void close().finally(() => process.exit())
 process.once('SIGTERM', end)
 // The terminal tells all processes, the parent tells us again: once is enough, and it is the parent's.
 process.on('SIGINT', () => {})
 process.once('disconnect', end)
+process.send?.(port)

@@ -50,10 +50,10 @@ else await runApart()
 async function runHere(): Promise<void> {
   const { serve } = await import('./server')
   const { port, close } = await serve(portsFrom(first))
-  console.log(`Chat ${where}: ${urlOf(port)}`)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => void close().finally(() => process.exit()))
   }
+  console.log(`Chat ${where}: ${urlOf(port)}`)
 }
 
 async function runApart(): Promise<void> {

@@ -174,7 +174,6 @@ async function enter({ name, token }: Visitor): Promise<void> {
     for (const conversation of conversations.values()) conversation.element.hidden = conversation !== here
     show('title', here.room)
     document.title = `${here.room} · rt chat`
-    find<HTMLTextAreaElement>('text').placeholder = `Message ${here.room}`
     closeMenu()
     toEnd()
     showTypists()
