@@ -131,7 +131,9 @@ for (let run = 1; run <= Number(options.runs); run++) {
       if (chosenKinds !== undefined && !chosenKinds.includes(kind)) continue
       const cost = await measure(kind, protocol, pace, redis ? url : undefined)
       samples.push({ work: name, kind, run, ...cost })
-      console.error(`run ${run}  ${name.padEnd(12)} ${kind.padEnd(10)} ${cost.total.toFixed(2)} µs`)
+      console.error(
+        `run ${run}  ${name.padEnd(12)} ${kind.padEnd(10)} ${cost.total.toFixed(2)} µs, ${cost.user.toFixed(2)} of it user`,
+      )
     }
   }
 }

@@ -232,6 +232,49 @@ describe('the handler', () => {
     expect(flushes).toBeGreaterThan(0)
   })
 
+  test('prints a stream through middleware that writes in its own way', async () => {
+    const handler = createNodeHandler(gateway)
+    const written: string[] = []
+    await listen((req, res) => {
+      const write = res.write.bind(res)
+      handler(
+        req,
+        Object.assign(res, { write: (bytes: Uint8Array) => written.push(String(bytes)) > 0 && write(bytes) }),
+      )
+    })
+    const response = await fetch(`${base}/rt?channels=a`, { headers: { accept: 'text/event-stream' } })
+    const { wire } = await gateway.opened()
+    wire.close(null)
+    await response.text()
+    expect(written.length).toBeGreaterThan(0)
+  })
+
+  test('prints whole chunks, so that the connection of a stream that ended serves the next request', async () => {
+    await listen(createNodeHandler(gateway))
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    let text = ''
+    const until = (end: string) =>
+      new Promise<void>((resolve) => {
+        socket.on('data', function read(chunk) {
+          text += String(chunk)
+          if (!text.includes(end)) return
+          socket.off('data', read)
+          resolve()
+        })
+      })
+    socket.write('GET /rt?channels=a HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n')
+    const { wire } = await gateway.opened()
+    const ended = until('\r\n0\r\n\r\n')
+    wire.write([message('a', '1-0', 'é')], 'c')
+    wire.close(null)
+    await ended
+    expect(text).toContain('\r\nTransfer-Encoding: chunked\r\n')
+    const answered = until('"cursor"')
+    socket.write('GET /rt?channels=a HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n')
+    await answered
+    socket.destroy()
+  })
+
   test('lets no server time-out cut a stream', async () => {
     await listen(createNodeHandler(gateway))
     server.timeout = 60_000

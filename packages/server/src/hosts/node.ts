@@ -1,11 +1,11 @@
 /** The node host: serves the endpoint from node:http(s) servers and as a `(req, res)` handler; called by `rt.attach` and `rt.handler`. */
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
+import { type Server as HttpServer, type IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2SecureServer, Http2Server, Http2ServerResponse } from 'node:http2'
 import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { RealtimeError } from '@rt/protocol'
 import type { Gateway } from '../ports/gateway'
-import type { ByteSink, HttpReply, HttpRequest } from '../ports/http'
+import type { HttpReply, HttpRequest } from '../ports/http'
 import { createEndpoint, type Endpoint } from '../transports/endpoint'
 import { type CompleteReply, errorReply, invalid } from '../transports/reply'
 
@@ -189,25 +189,58 @@ function print(reply: CompleteReply, req: IncomingMessage, res: ServerResponse):
 
 function printStream(reply: Extract<HttpReply, { stream: unknown }>, res: ServerResponse): void {
   res.writeHead(reply.status, { ...reply.headers })
+  const end = (): void => {
+    res.end()
+    const cut = setTimeout(() => res.destroy(), END_WITHIN).unref()
+    res.once('close', () => clearTimeout(cut))
+  }
+  const isOpen = (): boolean => !res.destroyed && !res.writableEnded
+
+  // Past `res.write`, which for each response makes a chunk of its own in three pieces. Not when somebody stands between (compressing middleware, a
+  // framework's test double), and not in HTTP/2 or 1.0, which know no chunks.
+  const { socket } = res
+  if (socket !== null && res.chunkedEncoding && res.write === ServerResponse.prototype.write && !('flush' in res)) {
+    // The head and what is there already go out together.
+    socket.cork()
+    res.flushHeaders()
+    reply.stream({
+      write: (bytes) => isOpen() && socket.write(chunkOf(bytes)),
+      onDrain(run) {
+        socket.on('drain', run)
+        res.once('close', () => socket.off('drain', run))
+      },
+      end,
+    })
+    socket.uncork()
+    return
+  }
+
   // Compressing middleware keeps back what is not flushed.
   const flush =
     'flush' in res && typeof res.flush === 'function' ? () => void (res as { flush: () => void }).flush() : null
-  const sink: ByteSink = {
-    write(chunk) {
-      if (res.destroyed || res.writableEnded) return false
-      const more = res.write(chunk)
+  reply.stream({
+    write(bytes) {
+      if (!isOpen()) return false
+      const more = res.write(bytes)
       flush?.()
       return more
     },
     onDrain: (run) => void res.on('drain', run),
-    end() {
-      res.end()
-      const cut = setTimeout(() => res.destroy(), END_WITHIN).unref()
-      res.once('close', () => clearTimeout(cut))
-    },
-  }
-  reply.stream(sink)
+    end,
+  })
   res.flushHeaders()
+}
+
+let lastBytes: Uint8Array | null = null
+let lastChunk = Buffer.alloc(0)
+
+/** Bytes as one chunk of HTTP/1.1 (RFC 9112 section 7.1), made once for all streams that print the same ones. */
+function chunkOf(bytes: Uint8Array): Buffer {
+  if (bytes !== lastBytes) {
+    lastChunk = Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')])
+    lastBytes = bytes
+  }
+  return lastChunk
 }
 
 /** A request as the transports read it. Throws `invalid_request` for a target or Host that is none. */
