@@ -37,7 +37,7 @@ const parts = ['packages/protocol', 'packages/server', 'packages/client', 'examp
 const built = hashOf(
   filesUnder('pnpm-lock.yaml', 'tsconfig.base.json', ...parts).filter((file) => !/\.test\./.test(file)),
 )
-const outputs = ['packages/server/dist/index.js', 'packages/client/dist/index.js']
+const outputs = ['packages/server/dist/index.js', 'packages/client/dist/index.js', 'examples/chat/dist/server/start.js']
 if (!stamped('demo-build', built) || !outputs.every((file) => existsSync(join(root, file)))) {
   console.log('Building …')
   await must('The build', pnpm(['--filter', 'chat...', 'run', '--if-present', 'build'], { env: { RT_BUILD: 'js' } }))
