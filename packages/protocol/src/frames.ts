@@ -78,8 +78,8 @@ export interface GapEvent {
   readonly channel: string
   /** `history`: trimmed or expired before it was read; `epoch`: the broker lost data; `cursor`: the cursor was not one of this server's. */
   readonly reason: 'history' | 'epoch' | 'cursor'
-  /** What follows belongs to this life of the log; ids may start anew when it is another one than before. */
-  readonly epoch?: Id
+  /** Names the life of the log to which what follows belongs (opaque); ids may start anew when it is another one than before. */
+  readonly epoch?: string
 }
 
 /** Whether the node reaches its broker. `degraded`: the stream stands still and resumes by itself. */

@@ -174,8 +174,10 @@ describe('a stream', () => {
     open(wire, fresh('a'))
     await settle()
     const before = wire.types().filter((type) => type === 'beat').length
-    clock.advance(3 * HEARTBEAT)
-    expect(wire.types().filter((type) => type === 'beat').length - before).toBe(3)
+    clock.advance(30 * HEARTBEAT)
+    const beats = wire.types().filter((type) => type === 'beat').length - before
+    expect(beats).toBeGreaterThanOrEqual(27)
+    expect(beats).toBeLessThanOrEqual(33)
   })
 
   it('ends after its planned life', async () => {

@@ -197,11 +197,15 @@ class NodeHub implements Hub, StreamHost {
   }
 
   #scheduleBeat(): void {
-    this.#beat = this.clock.setTimeout(() => {
-      this.#slot = (this.#slot + 1) % SLOTS
-      for (const stream of [...(this.#slots[this.#slot] as Set<StreamConnection>)]) stream.beat()
-      this.#scheduleBeat()
-    }, this.heartbeat / SLOTS)
+    this.#beat = this.clock.setTimeout(
+      () => {
+        this.#slot = (this.#slot + 1) % SLOTS
+        for (const stream of [...(this.#slots[this.#slot] as Set<StreamConnection>)]) stream.beat()
+        this.#scheduleBeat()
+        // ±10 %, so that no beat keeps step with somebody's time-out.
+      },
+      (this.heartbeat / SLOTS) * (0.9 + 0.2 * Math.random()),
+    )
   }
 }
 
