@@ -80,6 +80,7 @@ function setUp(rung: 'long-poll' | 'poll') {
     polls,
     quiet,
     last: () => polls.at(-1) as Poll,
+    statuses: () => events.flatMap((event) => (event.type === 'status' ? event.broker : [])),
     want: (...names: string[]) => {
       channels = names
     },
@@ -113,6 +114,22 @@ describe('a short poll', () => {
     expect(events).toHaveLength(before)
     await clock.advance(2000)
     expect(polls).toHaveLength(3)
+  })
+
+  it('takes an answer that says nothing about the broker for a good sign, for each may be of another node', async () => {
+    const { open, last, clock, statuses } = setUp('poll')
+    const degraded: ServerEvent = { type: 'status', broker: 'degraded' }
+    await open()
+    await last().answer({ events: [degraded] }, '"c"')
+    await clock.advance(0)
+    await last().answer({ events: [degraded] }, '"c"')
+    await clock.advance(0)
+    await last().answer({}, '"c"')
+    await clock.advance(0)
+    await last().answer({ events: [degraded] }, '"c"')
+    await clock.advance(0)
+    await last().respond(new Response(null, { status: 304 }))
+    expect(statuses()).toEqual(['degraded', 'degraded', 'ok', 'degraded', 'ok'])
   })
 
   it('asks at once, and for everything, when the channels changed', async () => {

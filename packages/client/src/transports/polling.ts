@@ -19,6 +19,7 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
       let timer: Timer | undefined
       let closed = false
       let first = true
+      let degraded = false
       let etag: string | undefined
       let next: number = times.pollFloor
 
@@ -53,6 +54,13 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
           poll()
         })
       }
+      // Each poll may reach another node: one that says nothing about its broker has none to complain of.
+      const wellAgain = (events: readonly ServerEvent[]): readonly ServerEvent[] => {
+        const told = events.findLast((event) => event.type === 'status')
+        const was = degraded
+        degraded = told?.broker === 'degraded'
+        return was && told === undefined ? [WELL] : []
+      }
       const ask = async (wait: number, signal: AbortSignal) => {
         const asked = clock.monotonic()
         const response = await requestStream(endpoint, start.request(), start.token(), {
@@ -75,10 +83,11 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
           listener.events([
             ...(first && body.events[0]?.type !== 'hello' ? [HELLO] : []),
             ...body.events,
+            ...wellAgain(body.events),
             { type: 'cursor', cursor: body.cursor },
           ])
           first = false
-        }
+        } else listener.events(wellAgain([]))
         if (closed || signal.aborted) return
         // Behind the events: a valid answer is the proof.
         listener.alive(next)
@@ -101,6 +110,8 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
 }
 
 const HELLO: ServerEvent = { type: 'hello', version: PROTOCOL_VERSION, node: '', heartbeat: times.heartbeat }
+
+const WELL: ServerEvent = { type: 'status', broker: 'ok' }
 
 async function readBody(response: Response): Promise<PollBody | null> {
   if (response.headers.get('content-type')?.includes('json') !== true) return null

@@ -88,6 +88,7 @@ describe('a short poll', () => {
     ['a publication', news],
     ['a gap', [control({ type: 'gap', channel: 'a', reason: 'history' })]],
     ['the loss of a channel', [control({ type: 'unsubscribed', channel: 'a' })]],
+    ['a broker that is away', [control({ type: 'status', broker: 'degraded' })]],
   ])('gets no 304 when there is %s', async (_, items) => {
     const print = ({ wire }: Opened) => {
       wire.write(items, null)
@@ -134,16 +135,28 @@ describe('a short poll', () => {
 
 describe('a long poll', () => {
   test('is held until there is news, and then asked to come again at once', async () => {
+    gateway.first = [control({ type: 'status', broker: 'degraded' })]
     const response = await poll(`channels=a&cursor=${CURSOR}&wait=60`, ({ wire }) => {
       wire.write([subscribed], '1.1.w')
       wire.caughtUp?.()
       wire.write([control({ type: 'beat' })], null)
-      wire.write([control({ type: 'status', broker: 'degraded' })], null)
       wire.write(news, '1.1.x')
     })
     expect(await bodyOf(response)).toMatchObject({
-      events: [{ type: 'subscribed' }, { type: 'status' }, { id: '1-0' }, { id: '2-0' }],
+      events: [{ type: 'status' }, { type: 'subscribed' }, { id: '1-0' }, { id: '2-0' }],
       cursor: '1.1.x',
+      next: 0,
+    })
+  })
+
+  test('tells at once that the broker went away or came back, for others are told at once', async () => {
+    const response = await poll(`channels=a&cursor=${CURSOR}&wait=60`, ({ wire }) => {
+      wire.write([subscribed], '1.1.w')
+      wire.write([control({ type: 'status', broker: 'degraded' })], null)
+    })
+    expect(await bodyOf(response)).toMatchObject({
+      events: [{ type: 'subscribed' }, { type: 'status', broker: 'degraded' }],
+      cursor: '1.1.w',
       next: 0,
     })
   })

@@ -30,6 +30,8 @@ export function createPolling(
       let size = 0
       let cursor: string | null = null
       let news = false
+      let status = false
+      let first = true
       let complete = false
       let connection: Connection | null = null
       let done = false
@@ -38,6 +40,7 @@ export function createPolling(
         write(items, moved) {
           if (done) return false
           for (const item of items) take(item)
+          first = false
           if (moved !== null) cursor = moved
           // Without a cursor (yet) the first flushes are no answer.
           if ((cursor !== null || complete) && ((wait > 0 && news) || size > ANSWER_SIZE)) answer()
@@ -60,6 +63,7 @@ export function createPolling(
         // These only keep a stream going.
         if (event?.type === 'hello' || event?.type === 'beat' || event?.type === 'cursor') return
         news ||= event === null || isNews(event)
+        status ||= event?.type === 'status'
         events.push(item.json)
         size += item.json.length
       }
@@ -67,7 +71,8 @@ export function createPolling(
       /** Whether a held poll must end for it. What each poll would be told again must not: the client would poll without a pause. */
       function isNews(event: ServerEvent): boolean {
         if (event.type === 'subscribed') return fresh.has(event.channel)
-        return event.type !== 'status'
+        // How the broker is comes first in each stream; what comes later is a change.
+        return event.type !== 'status' || !first
       }
 
       function answer(pause = wait > 0 || !complete ? 0 : gateway.pollFloor): void {
@@ -86,7 +91,8 @@ export function createPolling(
           return
         }
         const same = [cursor, open.cursor].find((place) => place !== null && known.has(etag(place)))
-        if (!news && typeof same === 'string') {
+        // No `status` means that all is well, so one that says otherwise has to be said.
+        if (!news && !status && typeof same === 'string') {
           finish({ status: 304, headers: { etag: etag(same), 'cache-control': 'no-store' }, body: null })
           return
         }

@@ -25,6 +25,8 @@ export class ScriptedGateway implements Gateway {
   pollHold = 25_000
   pollFloor = 5_000
   path = '/rt'
+  /** What each stream says right behind `hello`. */
+  first: readonly OutItem[] = []
   /** Refuses the next opens. */
   refusal: RealtimeError | null = null
   /** Runs when a connection is opened, before `open` resolves. */
@@ -58,7 +60,7 @@ export class ScriptedGateway implements Gateway {
       }),
       frame: () => new Promise((resolve) => frames.push(resolve)),
     }
-    wire.write([hello], request.cursor ?? CURSOR)
+    wire.write([hello, ...this.first], request.cursor ?? CURSOR)
     this.onOpen(opened)
     const waiting = this.#waiting.shift()
     if (waiting === undefined) this.#opened.push(opened)
