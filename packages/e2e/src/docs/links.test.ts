@@ -23,18 +23,34 @@ function anchorsOf(text: string): string[] {
   )
 }
 
-it.each(documents)('%s', (document) => {
+/** The relative links and pictures of a page: as they stand there, and where they lead. */
+function linksOf(document: string): { readonly target: string; readonly file: string; readonly anchor?: string }[] {
   const text = read(document)
-  const targets = [
+  return [
     ...withoutCode(text).matchAll(/\]\(([^)\s]+)(?: "[^"]*")?\)/g),
     ...text.matchAll(/(?:src|href|srcset)="([^"]+)"/g),
-  ].map(([, target]) => target as string)
-  const broken = targets.filter((target) => {
-    if (/^(https?:|mailto:)/.test(target)) return false
-    const [path = '', anchor] = target.split('#')
-    const file = path === '' ? document : join(dirname(document), path)
+  ]
+    .map(([, target]) => target as string)
+    .filter((target) => !/^(https?:|mailto:)/.test(target))
+    .map((target) => {
+      const [path = '', anchor] = target.split('#')
+      const file = path === '' ? document : join(dirname(document), path).replace(/\/$/, '')
+      return { target, file, ...(anchor !== undefined && { anchor }) }
+    })
+}
+
+it.each(documents)('the links of %s lead somewhere', (document) => {
+  const broken = linksOf(document).filter(({ file, anchor }) => {
     if (!exists(file)) return true
     return anchor !== undefined && file.endsWith('.md') && !anchorsOf(read(file)).includes(anchor)
   })
   expect(broken).toEqual([])
+})
+
+it('README.md leads to every document and picture: link what is new there', () => {
+  const linked = linksOf('README.md').map(({ file }) => file)
+  const lost = filesIn('docs', /\.(md|png|svg)$/).filter(
+    (file) => !linked.some((place) => file === place || file.startsWith(`${place}/`)),
+  )
+  expect(lost).toEqual([])
 })
