@@ -1,6 +1,5 @@
 /** One channel as the application holds it: its subscribers, its events, its commands. Made by the registry, fed by it. */
 import {
-  compareIds,
   errorFromBody,
   type HistoryItem,
   type Id,
@@ -10,9 +9,11 @@ import {
   timeOfId,
   toRealtimeError,
 } from '@rt/protocol'
-import { call, Listeners } from '../listeners'
-import type { ChannelEvents, Message, PublishOptions, SubscribeOptions } from '../types'
+import { Listeners } from '../listeners'
+import type { ChannelEvents, PublishOptions, SubscribeOptions } from '../types'
+import { iterate } from './iterator'
 import type { Order } from './outbox'
+import { type AnyMessage, Subscriber } from './subscriber'
 import type { Delivery } from './subscriptions'
 
 /** What a channel asks of the connection. */
@@ -28,26 +29,12 @@ export interface ChannelPort {
   unheard(error: RealtimeError): void
 }
 
-type AnyMessage = Message<unknown, boolean>
-
-interface Subscriber {
-  readonly callback: (message: AnyMessage) => void
-  readonly last: number
-  /** Messages that wait for the history which was asked for apart; null: none is awaited. */
-  waiting: AnyMessage[] | null
-  /** The subscription ended, and not by the subscriber; null: by closing the client. */
-  readonly ended: ((error: RealtimeError | null) => void) | undefined
-  release(): void
-}
-
-/** Messages that may wait in an async iterator that is not read. */
-const ITERATOR_LIMIT = 10_000
-
 export class Channel implements AsyncIterable<AnyMessage> {
   readonly name: string
   readonly #port: ChannelPort
   readonly #listeners = new Listeners<ChannelEvents>()
-  readonly #subscribers = new Set<Subscriber>()
+  /** Each with what frees it. */
+  readonly #subscribers = new Map<Subscriber, () => void>()
   /** How many of the newest publications the stream was asked for; null once it is established. */
   #asked: number | null = null
   /** Publications that came before `subscribed`: the history. */
@@ -59,7 +46,7 @@ export class Channel implements AsyncIterable<AnyMessage> {
   }
 
   subscribe(callback: (message: AnyMessage) => void, options: SubscribeOptions = {}): () => void {
-    return this.#subscribe(callback, options, undefined)
+    return this.#subscribe(callback, options)
   }
 
   on<E extends keyof ChannelEvents>(event: E, callback: (value: ChannelEvents[E]) => void): () => void {
@@ -83,50 +70,7 @@ export class Channel implements AsyncIterable<AnyMessage> {
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<AnyMessage> {
-    const queue: AnyMessage[] = []
-    let wake: (() => void) | null = null
-    let end: { readonly error: RealtimeError | null } | null = null
-    const off = this.#subscribe(
-      (message) => {
-        if (queue.push(message) > ITERATOR_LIMIT) {
-          queue.length = 0
-          stop(
-            new RealtimeError('rate_limited', `The loop over "${this.name}" left ${ITERATOR_LIMIT} messages unread.`),
-          )
-        }
-        wake?.()
-      },
-      {},
-      (error) => stop(error),
-    )
-    const stop = (error: RealtimeError | null) => {
-      end ??= { error }
-      off()
-      wake?.()
-    }
-    return {
-      [Symbol.asyncIterator]() {
-        return this
-      },
-      async next() {
-        while (queue.length === 0 && end === null) {
-          await new Promise<void>((resolve) => {
-            wake = resolve
-          })
-        }
-        const value = queue.shift()
-        if (value !== undefined) return { done: false, value }
-        const error = end?.error ?? null
-        end = { error: null }
-        if (error !== null) throw error
-        return { done: true, value: undefined }
-      },
-      async return() {
-        queue.length = 0
-        stop(null)
-        return { done: true, value: undefined }
-      },
-    }
+    return iterate(this.name, ({ message, ended }) => this.#subscribe(message, {}, ended))
   }
 
   /** From the connection, in order. */
@@ -145,7 +89,8 @@ export class Channel implements AsyncIterable<AnyMessage> {
         return
       }
       case 'gap': {
-        const { channel, reason } = delivery.gap
+        const { channel, reason, epoch } = delivery.gap
+        if (epoch !== undefined) for (const subscriber of this.#subscribers.keys()) subscriber.anew()
         this.#listeners.emit('gap', { channel, reason })
         return
       }
@@ -166,75 +111,63 @@ export class Channel implements AsyncIterable<AnyMessage> {
   }
 
   #subscribe(
-    callback: Subscriber['callback'],
+    callback: (message: AnyMessage) => void,
     { last = 0, signal }: SubscribeOptions,
-    ended: Subscriber['ended'],
+    ended?: (error: RealtimeError | null) => void,
   ): () => void {
     if (!Number.isSafeInteger(last) || last < 0 || last > limits.history) {
       throw new RealtimeError('invalid_request', `\`last\` must be a whole number from 0 to ${limits.history}.`)
     }
-    if (signal?.aborted === true) return () => {}
-    if (this.#port.closed()) {
+    if (signal?.aborted === true || this.#port.closed()) {
       queueMicrotask(() => ended?.(null))
       return () => {}
     }
+    const subscriber = new Subscriber(callback, last, ended)
     const off = () => {
-      subscriber.release()
+      subscriber.stop()
+      signal?.removeEventListener('abort', off)
       if (this.#subscribers.delete(subscriber) && this.#subscribers.size === 0) {
-        this.#asked = null
-        this.#history = []
+        this.#forget()
         this.#port.unsubscribe(this.name)
       }
     }
-    const release = () => signal?.removeEventListener('abort', off)
-    const subscriber: Subscriber = { callback, last, waiting: null, ended, release }
     signal?.addEventListener('abort', off)
     const first = this.#subscribers.size === 0
-    this.#subscribers.add(subscriber)
+    this.#subscribers.set(subscriber, off)
     if (first) {
       this.#asked = last
       this.#port.subscribe(this.name, last)
-    } else if (last > (this.#asked ?? 0)) void this.#catchUp(subscriber)
+    } else if (last > (this.#asked ?? 0)) {
+      subscriber.hold()
+      // Read before the stream has begun, the history could end before the stream's beginning.
+      if (this.#asked === null) void this.#catchUp(subscriber)
+    }
     return off
   }
 
   /** Gets a later subscriber the history that the stream does not bring; what arrives meanwhile comes after it. */
   async #catchUp(subscriber: Subscriber): Promise<void> {
-    subscriber.waiting = []
     let history: AnyMessage[] = []
     try {
       history = await this.history({ last: subscriber.last })
     } catch (error) {
-      if (this.#subscribers.has(subscriber)) this.#fail(toRealtimeError(error))
+      if (!subscriber.over) this.#fail(toRealtimeError(error))
     }
-    const known = new Set(history.map(({ id }) => id))
-    const all = [...history, ...subscriber.waiting.filter(({ id }) => !known.has(id))]
-    subscriber.waiting = null
-    // What arrived may be older than the history that was asked for.
-    if (history.length > 0) all.sort((one, other) => compareIds(one.id ?? '', other.id ?? ''))
-    for (const message of all) this.#give(subscriber, message)
+    subscriber.catchUp(history)
   }
 
   #established(): void {
     const history = this.#history
-    this.#asked = null
-    this.#history = []
-    for (const subscriber of [...this.#subscribers]) {
-      const { last, waiting } = subscriber
-      if (waiting !== null || last === 0) continue
-      for (const message of history.slice(-last)) this.#give(subscriber, message)
+    this.#forget()
+    for (const subscriber of [...this.#subscribers.keys()]) {
+      if (subscriber.waits) void this.#catchUp(subscriber)
+      else if (subscriber.last > 0) for (const message of history.slice(-subscriber.last)) subscriber.give(message)
     }
     this.#listeners.emit('subscribed', { channel: this.name })
   }
 
   #spread(message: AnyMessage): void {
-    for (const subscriber of [...this.#subscribers]) this.#give(subscriber, message)
-  }
-
-  #give(subscriber: Subscriber, message: AnyMessage): void {
-    if (!this.#subscribers.has(subscriber)) return
-    if (subscriber.waiting !== null) subscriber.waiting.push(message)
-    else call(subscriber.callback, message)
+    for (const subscriber of [...this.#subscribers.keys()]) subscriber.give(message)
   }
 
   #refused(error: RealtimeError): void {
@@ -250,15 +183,20 @@ export class Channel implements AsyncIterable<AnyMessage> {
   #endAll(error: RealtimeError | null): boolean {
     const subscribers = [...this.#subscribers]
     this.#subscribers.clear()
-    this.#asked = null
-    this.#history = []
+    this.#forget()
     let told = false
-    for (const { release, ended } of subscribers) {
-      release()
+    for (const [{ ended }, off] of subscribers) {
+      off()
       ended?.(error)
       told ||= ended !== undefined
     }
     return told
+  }
+
+  /** As before the first subscriber, or behind the history. */
+  #forget(): void {
+    this.#asked = null
+    this.#history = []
   }
 
   #message({ data, id, messageId, from }: HistoryItem): AnyMessage {

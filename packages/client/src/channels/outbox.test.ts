@@ -1,4 +1,4 @@
-import { RealtimeError } from '@rt/protocol'
+import { type Json, RealtimeError } from '@rt/protocol'
 import { describe, expect, it } from 'vitest'
 import { FakeClock } from '../testing/fake-clock'
 import { type Carrier, capacity, type Order, Outbox } from './outbox'
@@ -218,4 +218,14 @@ describe('what may wait is bounded', () => {
       outcome: 'failed',
     })
   })
+})
+
+it('rejects what JSON cannot carry, and goes on', async () => {
+  const { outbox, publish } = setUp()
+  const circle: Record<string, Json> = {}
+  circle['self'] = circle
+  const answer = outbox.add({ type: 'publish', channel: 'a', data: circle }, undefined)
+  await expect(answer).rejects.toMatchObject({ code: 'invalid_message', outcome: 'failed', retryable: false })
+  void publish('a', 'fine')
+  expect(outbox.size).toBe(1)
 })

@@ -77,7 +77,16 @@ export class Outbox {
   /** Takes a command in. Resolves and rejects with what becomes of it. */
   add(order: Order, signal: AbortSignal | undefined): Promise<Json> {
     const ref = ++this.#ref
-    const text = JSON.stringify({ ...order, ref })
+    let text: string
+    try {
+      text = JSON.stringify({ ...order, ref })
+    } catch (cause) {
+      // A circle, a BigInt, a `toJSON` that throws.
+      const message = 'The data cannot be written as JSON.'
+      return Promise.reject(
+        new RealtimeError('invalid_message', message, { cause, outcome: 'failed', hint: 'See `cause`.' }),
+      )
+    }
     const bytes = encoder.encode(text).length + 1
     if (signal?.aborted === true) return Promise.reject(aborted(signal, 'failed'))
     if (bytes > FRAME) {

@@ -2,6 +2,7 @@
 import type { ByeEvent, ChannelRequest, Command, ServerEvent } from '@rt/protocol'
 import type { StreamState } from '../channels/subscriptions'
 import type { Link, Rung } from '../ports/transport'
+import { NEVER } from './alarm'
 
 /** Why a stream was opened: to get connected, for a better rung, because the application asked for this rung, or in place of the present one. */
 export type Purpose = 'connect' | 'climb' | 'switch' | 'replace'
@@ -10,6 +11,8 @@ export interface Attempt {
   readonly rung: Rung
   purpose: Purpose
   readonly stream: StreamState
+  /** The token that it showed. */
+  readonly token: string | undefined
   /** What it asks for. */
   readonly channels: readonly ChannelRequest[]
   /** The version of the wanted channels that it asks for. */
@@ -38,7 +41,7 @@ export interface Attempt {
 
 /** A stream that is about to be opened. Times are monotonic milliseconds. */
 export function createAttempt(
-  facts: Pick<Attempt, 'rung' | 'purpose' | 'stream' | 'channels' | 'version' | 'held' | 'deadline'>,
+  facts: Pick<Attempt, 'rung' | 'purpose' | 'stream' | 'token' | 'channels' | 'version' | 'held' | 'deadline'>,
   now: number,
 ): Attempt {
   return {
@@ -49,7 +52,7 @@ export function createAttempt(
     provenAt: now,
     heardAt: now,
     heartbeat: 0,
-    renewAt: Number.POSITIVE_INFINITY,
+    renewAt: NEVER,
     outdated: false,
     degraded: false,
     bye: null,

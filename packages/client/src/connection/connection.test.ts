@@ -575,3 +575,34 @@ describe('close leaves no timer and no link behind', () => {
     expect(all.open()).toEqual([])
   })
 })
+
+describe('what the application does in a callback', () => {
+  it('may end the stream that is just being proven', async () => {
+    const calls: (() => void)[] = []
+    const { clock, connection, links, statuses, told } = setUp(['sse'])
+    const push = told.push.bind(told)
+    told.push = (...deliveries: Delivery[]) => {
+      for (const { kind } of deliveries) if (kind === 'refused') calls.splice(0).forEach((call) => void call())
+      return push(...deliveries)
+    }
+    calls.push(() => connection.reconnect())
+    connection.subscribe('a', 0)
+    await clock.advance(0)
+    links[0]?.end('unauthenticated')
+    await clock.advance(1000)
+    links[1]?.prove()
+    await clock.advance(0)
+    expect(links[1]?.closed).toBe(true)
+    expect(statuses.at(-1)).not.toBe('connected')
+    await clock.advance(1000)
+    links[2]?.prove()
+    expect(statuses.at(-1)).toBe('connected')
+  })
+})
+
+it('a closed client switches nowhere', async () => {
+  const { connection, connected } = setUp()
+  await connected()
+  connection.close()
+  await expect(connection.switchTo('sse')).rejects.toMatchObject({ code: 'closed' })
+})

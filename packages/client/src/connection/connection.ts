@@ -162,6 +162,7 @@ export class Connection {
 
   /** Moves to this rung without a break and stays there while it works. */
   switchTo(rung: Rung): Promise<void> {
+    if (this.#state === 'closed') return Promise.reject(this.#over)
     return this.#successor.switchTo(rung)
   }
 
@@ -283,7 +284,7 @@ export class Connection {
       case 'unsubscribed': {
         // The token may have expired without the server saying so: with a new one nothing needs to be given up.
         const error = event.error === undefined ? null : errorFromBody(event.error)
-        if (blameOf(error, true) === 'token' && this.#token.renewable) this.#streams.fail(attempt, error)
+        if (blameOf(error, true) === 'token' && this.#token.renewable(attempt.token)) this.#streams.fail(attempt, error)
         else this.#wanted.accept(attempt, event)
         return
       }
@@ -305,6 +306,8 @@ export class Connection {
     if (suspicion !== null && attempt.rung !== 'websocket') {
       this.#wanted.refuse(suspicion.channels, suspicion.error)
       if (this.#subscriptions.channels.size === 0) attempt.version = this.#wanted.version
+      // What the application was told may have made it end the stream.
+      if (streams.current !== attempt) return
     }
     this.#ladder.proven(attempt.rung, this.#now)
     this.#rounds.proven()
@@ -327,7 +330,9 @@ export class Connection {
     if (error !== null) {
       const hopeless =
         blame === 'client' ||
-        (blame === 'token' && !this.#token.renew() && (this.#live || !this.#suspects.suspect(attempt, error))) ||
+        (blame === 'token' &&
+          !this.#token.renew(attempt.token) &&
+          (this.#live || !this.#suspects.suspect(attempt, error))) ||
         (blame === 'channels' && !this.#wanted.refuse(attempt.channels, error))
       if (hopeless) {
         this.#refuse(error)

@@ -2,6 +2,7 @@
 import { RealtimeError, type ServerEvent } from '@rt/protocol'
 import type { Outbox } from '../channels/outbox'
 import type { Closed, Link, Post } from '../ports/transport'
+import { NEVER } from './alarm'
 import { delay } from './backoff'
 import { blameOf } from './blame'
 import { deadlines } from './liveness'
@@ -10,6 +11,7 @@ import type { Token } from './token'
 /** One POST under way. */
 interface Posting {
   readonly abort: AbortController
+  readonly token: string | undefined
   deadline: number
 }
 
@@ -25,8 +27,6 @@ export interface CourierOptions {
   /** Something changed that `nextAt` depends on. */
   readonly changed: () => void
 }
-
-const NEVER = Number.POSITIVE_INFINITY
 
 export class Courier {
   readonly #options: CourierOptions
@@ -90,11 +90,11 @@ export class Courier {
   #postNext(): void {
     const { outbox, post, token, now, changed } = this.#options
     if (this.#posting !== null || this.#pausedUntil > now()) return
-    const posting: Posting = { abort: new AbortController(), deadline: now() + deadlines.post }
+    const posting: Posting = { abort: new AbortController(), token: token.value, deadline: now() + deadlines.post }
     const frame = outbox.take(posting)
     if (frame === null) return
     this.#posting = posting
-    post(frame, token.value, posting.abort.signal).then(
+    post(frame, posting.token, posting.abort.signal).then(
       (results) => {
         if (this.#posting !== posting) return
         this.#failures = 0
@@ -124,7 +124,7 @@ export class Courier {
   #failed(posting: Posting, { error, status }: Closed): void {
     const { outbox, token, now, random, changed } = this.#options
     const blame = blameOf(error, false)
-    if (blame === 'token' && token.renew()) {
+    if (blame === 'token' && token.renew(posting.token)) {
       posting.deadline = NEVER
       const again = () => {
         if (this.#posting !== posting) return

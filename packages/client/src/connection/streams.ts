@@ -79,7 +79,8 @@ export class Streams {
     const transport = quiet ? idle(rung) : (this.#transports.get(rung) as Transport)
     const held = this.#current === null ? null : []
     const stream = subscriptions.open()
-    const attempt = createAttempt({ rung, purpose, stream, channels, version, held, deadline: now() + within }, now())
+    const facts = { rung, purpose, stream, token: token(), channels, version, held, deadline: now() + within }
+    const attempt = createAttempt(facts, now())
     this.#open.add(attempt)
     this.#current ??= attempt
     attempt.link = transport.open(

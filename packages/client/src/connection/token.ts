@@ -9,6 +9,8 @@ export class Token {
   readonly #now: () => number
   #value: string | undefined
   #renewedAt = Number.NEGATIVE_INFINITY
+  /** The call of the source that is under way. */
+  #fetching: Promise<void> | null = null
 
   /** `now`: monotonic milliseconds. */
   constructor(source: string | (() => string | Promise<string>) | undefined, now: () => number) {
@@ -21,14 +23,19 @@ export class Token {
     return this.#value
   }
 
-  /** Whether a new one may be had that is not the one just refused. */
-  get renewable(): boolean {
+  /**
+   * Whether another one may be had than the one that the server refused. A stream and a POST may be refused at the same time with the same one: the
+   * second refusal says nothing about the one that takes its place.
+   */
+  renewable(refused: string | undefined): boolean {
+    if (this.#replaced(refused)) return true
     return typeof this.#source === 'function' && this.#now() - this.#renewedAt >= RENEWAL
   }
 
-  /** Forgets it so that the next `fetch` gets a new one; false when that would not help. */
-  renew(): boolean {
-    if (!this.renewable) return false
+  /** Forgets the one that was refused so that the next `fetch` gets a new one; false when that would not help. */
+  renew(refused: string | undefined): boolean {
+    if (!this.renewable(refused)) return false
+    if (this.#replaced(refused)) return true
     this.#renewedAt = this.#now()
     this.#value = undefined
     return true
@@ -44,11 +51,25 @@ export class Token {
   async fetch(): Promise<void> {
     const source = this.#source
     if (source === undefined || this.#value !== undefined) return
+    if (typeof source === 'string') this.#value = source
+    else {
+      this.#fetching ??= this.#ask(source).finally(() => {
+        this.#fetching = null
+      })
+      await this.#fetching
+    }
+  }
+
+  async #ask(source: () => string | Promise<string>): Promise<void> {
     try {
-      this.#value = typeof source === 'string' ? source : await source()
+      this.#value = await source()
     } catch (error) {
       if (isRealtimeError(error)) throw error
       throw new RealtimeError('internal', 'token() failed.', { cause: error, hint: 'See `cause`.' })
     }
+  }
+
+  #replaced(token: string | undefined): boolean {
+    return token !== undefined && token !== this.#value
   }
 }

@@ -82,6 +82,8 @@ describe('a refusal', () => {
   it('of anybody else is no error of ours, whatever it says', async () => {
     const html = new Response('<html>', { status: 502, headers: { 'content-type': 'text/html' } })
     expect(await refusal(html)).toEqual({ error: null, status: 502 })
+    const cut = new ReadableStream({ start: (controller) => controller.error(new Error('cut')) })
+    expect(await refusal(new Response(cut, { status: 502 }))).toEqual({ error: null, status: 502 })
     for (const body of [null, [], { error: 'no' }, { error: { message: 'x' } }, 'text']) {
       expect((await refusal(json(500, body))).error).toBeNull()
     }
@@ -106,6 +108,7 @@ describe('the POST of commands', () => {
     expect(await post(() => json(503, { error: { code: 'draining', message: '' } }))).toEqual(['draining', 503])
     expect(await post(() => new Response('<html>', { headers: { 'content-type': 'text/html' } }))).toEqual([null, 200])
     expect((await post(() => json(200, { a: 1 })))?.[0]).toBeNull()
+    expect((await post(() => json(200, [null])))?.[0]).toBeNull()
     expect(
       (
         await post(() => {

@@ -1,5 +1,5 @@
 /** Requests to the endpoint over fetch: query, headers, refusals, and the POST of commands. Used by SSE, polling and the connection. */
-import { type ErrorBody, errorFromBody, type OpenCommand, type ResultEvent } from '@rt/protocol'
+import { decodeEvents, type ErrorBody, errorFromBody, type OpenCommand } from '@rt/protocol'
 import type { Closed, Post, ResumeRequest } from '../ports/transport'
 
 /** Where the endpoint is and how to get there. */
@@ -74,7 +74,7 @@ export function requestStream(
 export async function refusal(response: Response): Promise<Closed> {
   const { status, headers } = response
   const json = headers.get('content-type')?.includes('json') === true
-  const body: unknown = json ? await response.json().catch(() => null) : await response.body?.cancel()
+  const body: unknown = json ? await response.json().catch(() => null) : await response.body?.cancel().catch(() => null)
   const said = typeof body === 'object' && body !== null && 'error' in body ? body.error : null
   if (typeof said !== 'object' || said === null || !('code' in said)) return { error: null, status }
   const seconds = Number(headers.get('retry-after') ?? Number.NaN)
@@ -87,23 +87,26 @@ export function createPost(endpoint: Endpoint): Post {
   return async (text, token, signal) => {
     const { fetch } = endpoint
     const broken: Closed = { error: null }
-    const response = await fetch(endpoint.url, {
-      method: 'POST',
-      headers: {
-        ...endpoint.headers,
-        Accept: 'application/json',
-        'Content-Type': 'application/json',
-        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
-      },
-      body: text,
-      signal,
-    }).catch(() => {
+    let response: Response
+    try {
+      response = await fetch(endpoint.url, {
+        method: 'POST',
+        headers: {
+          ...endpoint.headers,
+          Accept: 'application/json',
+          'Content-Type': 'application/json',
+          ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+        },
+        body: text,
+        signal,
+      })
+    } catch {
       throw broken
-    })
+    }
     const json = response.headers.get('content-type')?.includes('json') === true
     if (!response.ok || !json) throw await refusal(response)
-    const results: unknown = await response.json().catch(() => null)
-    if (!Array.isArray(results)) throw broken
-    return results as ResultEvent[]
+    const results = decodeEvents(await response.text().catch(() => ''))
+    if (results === null) throw broken
+    return results
   }
 }

@@ -1,0 +1,186 @@
+// One channel between a scripted connection and the application: late history, loops, ends.
+import { type HistoryItem, RealtimeError } from '@rt/protocol'
+import { describe, expect, it } from 'vitest'
+import { Channel } from './channel'
+
+const item = (n: number): HistoryItem => ({ id: `1-${n}`, messageId: `m${n}`, data: n })
+const numbers = (...list: number[]) => list.map(item)
+
+function setUp() {
+  const histories: { readonly last: number; answer(...list: number[]): void; fail(error: RealtimeError): void }[] = []
+  const unheard: string[] = []
+  const asked: string[] = []
+  let closed = false
+  const channel = new Channel('a', {
+    subscribe: (name, last) => asked.push(`+${name} ${last}`),
+    unsubscribe: (name) => asked.push(`-${name}`),
+    execute: (order) =>
+      new Promise((resolve, reject) => {
+        if (order.type !== 'history') return
+        histories.push({ last: order.last, answer: (...list) => resolve(numbers(...list)), fail: reject })
+      }),
+    closed: () => closed,
+    now: () => 0,
+    unheard: ({ code }) => unheard.push(code),
+  })
+  const got: Record<string, unknown[]> = {}
+  return {
+    channel,
+    histories,
+    unheard,
+    asked,
+    got,
+    listen(name: string, last = 0) {
+      const list: unknown[] = []
+      got[name] = list
+      return channel.subscribe(({ data }) => list.push(data), { last })
+    },
+    message: (n: number) => channel.deliver({ kind: 'message', channel: 'a', message: item(n) }),
+    established: () => channel.deliver({ kind: 'subscribed', channel: 'a', id: '1-0' }),
+    epoch: () =>
+      channel.deliver({
+        kind: 'gap',
+        channel: 'a',
+        gap: { type: 'gap', channel: 'a', reason: 'epoch', epoch: '0-9' },
+      }),
+    refuse(code: 'forbidden') {
+      const event = { type: 'unsubscribed', channel: 'a', error: new RealtimeError(code, 'No.').toJSON() } as const
+      channel.deliver({ kind: 'refused', channel: 'a', event })
+    },
+    close() {
+      closed = true
+      channel.close()
+    },
+    settled: () => new Promise<void>((resolve) => setImmediate(resolve)),
+  }
+}
+
+describe('a later subscriber', () => {
+  it('gets its history first, then what arrived meanwhile, each once', async () => {
+    const { listen, established, message, histories, got, settled } = setUp()
+    listen('first')
+    established()
+    listen('second', 3)
+    message(4)
+    message(5)
+    histories[0]?.answer(2, 3, 4)
+    await settled()
+    message(6)
+    expect(got).toEqual({ first: [4, 5, 6], second: [2, 3, 4, 5, 6] })
+  })
+
+  it('hears nothing twice when the history is ahead of the stream', async () => {
+    const { listen, established, message, histories, got, settled } = setUp()
+    listen('first')
+    established()
+    listen('second', 2)
+    histories[0]?.answer(3, 4)
+    await settled()
+    message(3)
+    message(4)
+    message(5)
+    expect(got).toEqual({ first: [3, 4, 5], second: [3, 4, 5] })
+  })
+
+  it('compares nothing with ids of an earlier life of the broker', async () => {
+    const { listen, established, message, epoch, histories, got, settled } = setUp()
+    listen('first')
+    established()
+    listen('second', 2)
+    histories[0]?.answer(8, 9)
+    await settled()
+    epoch()
+    message(3)
+    expect(got['second']).toEqual([8, 9, 3])
+  })
+
+  it('asks for it once the stream has begun, so that nothing lies between the two', async () => {
+    const { listen, established, message, histories, got, settled } = setUp()
+    listen('first', 1)
+    listen('second', 3)
+    expect(histories).toHaveLength(0)
+    message(3)
+    established()
+    message(4)
+    expect(histories.map(({ last }) => last)).toEqual([3])
+    histories[0]?.answer(1, 2, 3)
+    await settled()
+    expect(got).toEqual({ first: [3, 4], second: [1, 2, 3, 4] })
+  })
+
+  it('goes on without the history when there is none to be had', async () => {
+    const { listen, established, message, histories, got, unheard, settled } = setUp()
+    listen('first')
+    established()
+    listen('second', 3)
+    message(1)
+    histories[0]?.fail(new RealtimeError('timeout', 'No answer.'))
+    await settled()
+    message(2)
+    expect(got['second']).toEqual([1, 2])
+    expect(unheard).toEqual(['timeout'])
+  })
+
+  it('is left alone when it is gone before its history comes', async () => {
+    const { listen, established, histories, got, unheard, settled } = setUp()
+    listen('first')
+    established()
+    listen('second', 3)()
+    histories[0]?.fail(new RealtimeError('timeout', 'No answer.'))
+    await settled()
+    expect(got['second']).toEqual([])
+    expect(unheard).toEqual([])
+  })
+})
+
+it('a channel is left with its last subscriber', () => {
+  const { listen, asked } = setUp()
+  const off = [listen('first'), listen('second')]
+  off[0]?.()
+  off[0]?.()
+  expect(asked).toEqual(['+a 0'])
+  off[1]?.()
+  expect(asked).toEqual(['+a 0', '-a'])
+})
+
+describe('a loop', () => {
+  it('answers everybody who waits for the next message', async () => {
+    const { channel, established, message } = setUp()
+    const loop = channel[Symbol.asyncIterator]()
+    established()
+    const both = Promise.all([loop.next(), loop.next()])
+    message(1)
+    message(2)
+    expect((await both).map(({ value }) => value.data)).toEqual([1, 2])
+  })
+
+  it('throws once what it was refused with, then is over', async () => {
+    const { channel, refuse, asked, unheard } = setUp()
+    const loop = channel[Symbol.asyncIterator]()
+    const next = loop.next()
+    refuse('forbidden')
+    await expect(next).rejects.toMatchObject({ code: 'forbidden' })
+    expect(await loop.next()).toEqual({ done: true, value: undefined })
+    expect(asked).toEqual(['+a 0'])
+    expect(unheard).toEqual([])
+  })
+
+  it('reads what came before the client was closed', async () => {
+    const { channel, established, message, close } = setUp()
+    const loop = channel[Symbol.asyncIterator]()
+    established()
+    message(1)
+    close()
+    expect(await loop.next()).toMatchObject({ done: false, value: { data: 1 } })
+    expect(await loop.next()).toEqual({ done: true, value: undefined })
+  })
+
+  it('throws when it leaves more than 10,000 messages unread', async () => {
+    const { channel, established, message, asked } = setUp()
+    const loop = channel[Symbol.asyncIterator]()
+    established()
+    for (let n = 1; n <= 10_001; n++) message(n)
+    await expect(loop.next()).rejects.toMatchObject({ code: 'rate_limited' })
+    expect(asked.at(-1)).toBe('-a')
+  })
+})

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest'
+import { Token } from './token'
+
+function setUp() {
+  let time = 0
+  let calls = 0
+  const token = new Token(
+    async () => `t${++calls}`,
+    () => time,
+  )
+  return {
+    token,
+    calls: () => calls,
+    pass: (ms: number) => {
+      time += ms
+    },
+  }
+}
+
+describe('a token that is fetched', () => {
+  it('is fetched once for all who wait for it', async () => {
+    const { token, calls } = setUp()
+    await Promise.all([token.fetch(), token.fetch()])
+    expect(token.value).toBe('t1')
+    expect(calls()).toBe(1)
+  })
+
+  it('is renewed when it is refused; a new one that is refused within 30 s is refused for good', async () => {
+    const { token, pass } = setUp()
+    await token.fetch()
+    expect(token.renew('t1')).toBe(true)
+    await token.fetch()
+    expect(token.value).toBe('t2')
+    pass(29_999)
+    expect(token.renew('t2')).toBe(false)
+    pass(1)
+    expect(token.renew('t2')).toBe(true)
+  })
+
+  it('is not blamed for the one before, refused a second time elsewhere', async () => {
+    const { token } = setUp()
+    await token.fetch()
+    expect(token.renew('t1')).toBe(true)
+    expect(token.renew('t1')).toBe(true)
+    await token.fetch()
+    expect(token.renew('t1')).toBe(true)
+    expect(token.value).toBe('t2')
+  })
+})
+
+it('that is a text is not renewed', async () => {
+  const token = new Token('t', () => 0)
+  await token.fetch()
+  expect(token.renew('t')).toBe(false)
+})
