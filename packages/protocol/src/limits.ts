@@ -22,8 +22,6 @@ export const limits = {
 export const times = {
   /** The server's heartbeat. */
   heartbeat: 20_000,
-  /** Silence after which a client calls a link dead. */
-  dead: 35_000,
   /** Longest hold of a long poll. */
   pollHold: 25_000,
   /** Shortest pause between two short polls. */

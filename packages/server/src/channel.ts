@@ -1,7 +1,7 @@
 /** What an app declares about a channel, and the types that follow from it; used by createRealtime and by apps. */
 import type { AsJson } from '@rt/protocol'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Duration } from './core/duration'
+import type { Duration } from './duration'
 import type { Identity } from './ports/connection'
 
 /** The parameters of a pattern: `'chat:{room}'` → `{ room: string }`. */

@@ -11,7 +11,7 @@ export {
   type Rule,
   type RuleContext,
 } from './channel'
-export type { Duration } from './core/duration'
+export type { Duration } from './duration'
 export type { FetchHandler } from './hosts/fetch'
 export type { NodeHandler, NodeServer } from './hosts/node'
 export type { RealtimeOptions } from './options'

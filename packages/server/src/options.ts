@@ -2,7 +2,7 @@
 import { limits, times } from '@rt/protocol'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Channels } from './channel'
-import { type Duration, milliseconds } from './core/duration'
+import { type Duration, milliseconds } from './duration'
 import type { Broker } from './ports/broker'
 import type { Identity } from './ports/connection'
 

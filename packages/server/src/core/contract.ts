@@ -2,7 +2,7 @@
 import { isChannelName, limits, RealtimeError } from '@rt/protocol'
 import type { ChannelOptions } from '../channel'
 import type { ChannelRules } from '../ports/hub'
-import { milliseconds } from './duration'
+import { milliseconds } from '../duration'
 
 /** One name, resolved. */
 export interface ResolvedChannel {

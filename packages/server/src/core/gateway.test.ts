@@ -1,9 +1,9 @@
 import { RealtimeError } from '@rt/protocol'
+import { FakeClock } from '@rt/protocol/fake-clock'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { ChannelOptions } from '../channel'
 import type { Identity, OpenRequest } from '../ports/connection'
-import { FakeClock } from '../testing/fake-clock'
 import { createNode, RecordingWire } from './node.fixture'
 
 const message = z.number()

@@ -1,8 +1,8 @@
 import type { ServerEvent } from '@rt/protocol'
+import { FakeClock } from '@rt/protocol/fake-clock'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { OutItem } from '../ports/connection'
 import type { ChannelRules, Hub, SubscriptionRequest } from '../ports/hub'
-import { FakeClock } from '../testing/fake-clock'
 import { type SimulatedNode, SimulatedStore } from '../testing/simulated-store'
 import { createHub } from './hub'
 

@@ -162,8 +162,6 @@ class NodeHub implements Hub, StreamHost {
     this.#slotOf.delete(stream)
   }
 
-  dropped(_count: number): void {}
-
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #deliverLive(channel: string, body: string): void {

@@ -48,11 +48,9 @@ export class Outbox {
     return items
   }
 
-  /** Drops publications and live messages; answers and other control events stay. Returns how many went. */
-  drop(): number {
-    const items = this.take()
-    for (const item of items) if (item.kind === 'control') this.push(item)
-    return items.length - this.#items.length
+  /** Drops publications and live messages; answers and other control events stay. */
+  drop(): void {
+    for (const item of this.take()) if (item.kind === 'control') this.push(item)
   }
 
   /** Says the stream's cursor anew in the events that hold it. */

@@ -35,8 +35,6 @@ export class Reader {
   #lineage: Lineage | null = null
   #waiting: Waiting | null = null
   #busy = false
-  /** Calls of Broker.read, for the metrics. */
-  count = 0
 
   constructor(broker: Broker, partition: number) {
     this.#broker = broker
@@ -93,7 +91,6 @@ export class Reader {
       for (const [channel, { life, last }] of lineage === null ? [] : batch.tail) {
         index.set(`t${channel}`, requests.push({ channel, after: null, last, life }) - 1)
       }
-      this.count++
       const { epoch, past, head, answers } = await this.#broker.read(this.#partition, lineage?.epoch ?? null, requests)
       this.#lineage = { epoch, past }
       // The positions are resolved anew when the log's life is another one than we believed.

@@ -39,8 +39,6 @@ export interface StreamHost {
   /** Whether clients were told that this partition is away. */
   degraded(feed: Feed): boolean
   gone(stream: StreamConnection): void
-  /** Counts what was dropped for a slow reader. */
-  dropped(count: number): void
 }
 
 export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
@@ -64,7 +62,8 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     this.#host = host
     this.#wire = wire
     const life = Math.round(host.life * (0.8 + 0.4 * Math.random()))
-    this.#endsAt = host.clock.monotonic() + life * 1.2
+    // A client that renews its stream in time does so before.
+    this.#endsAt = host.clock.monotonic() + life + host.heartbeat
     const positions = request.cursor === null ? null : parseCursor(request.cursor, host.partitions)
     for (const subscription of request.subscriptions) {
       if (subscription.rules.delivery === 'live') continue
@@ -199,10 +198,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
   }
 
   live(item: OutItem): void {
-    if (this.#outbox.bytes > this.#host.outboxBytes) {
-      this.#host.dropped(1)
-      return
-    }
+    if (this.#outbox.bytes > this.#host.outboxBytes) return
     this.#outbox.push(item)
     this.#dirty()
   }
@@ -313,7 +309,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
 
   /** A slow reader: it re-enters the log as a whole, all partitions and channels, and nothing that waited is printed. */
   #overflow(): void {
-    this.#host.dropped(this.#outbox.drop())
+    this.#outbox.drop()
     for (const lane of this.#lanes.values()) lane.rewind()
     this.#outbox.renew(this.#cursor())
   }

@@ -1,6 +1,6 @@
 import { limits } from '@rt/protocol'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { CURSOR, control, hello, message, ScriptedGateway } from '../transports/scripted-gateway'
+import { CURSOR, control, hello, message, ScriptedGateway } from '../transports/scripted-gateway.fixture'
 import { createFetchHandler, type FetchHandler } from './fetch'
 
 let gateway: ScriptedGateway

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { RealtimeError } from '@rt/protocol'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
-import { control, message, ScriptedGateway } from '../transports/scripted-gateway'
+import { control, message, ScriptedGateway } from '../transports/scripted-gateway.fixture'
 import { attach, createNodeHandler, type NodeHandler } from './node'
 
 let gateway: ScriptedGateway

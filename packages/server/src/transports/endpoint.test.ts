@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { limits, RealtimeError } from '@rt/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createNodeHandler } from '../hosts/node'
-import { CURSOR, ScriptedGateway } from './scripted-gateway'
+import { CURSOR, ScriptedGateway } from './scripted-gateway.fixture'
 
 let gateway: ScriptedGateway
 let server: Server

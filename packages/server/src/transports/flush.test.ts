@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { shareFlushes } from './flush'
-import { message } from './scripted-gateway'
+import { message } from './scripted-gateway.fixture'
 
 const encode = (items: readonly { json: string }[], cursor: string | null) =>
   new TextEncoder().encode(items.map((item) => item.json).join() + cursor)

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { RealtimeError } from '@rt/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createNodeHandler } from '../hosts/node'
-import { CURSOR, control, hello, message, type Opened, ScriptedGateway } from './scripted-gateway'
+import { CURSOR, control, hello, message, type Opened, ScriptedGateway } from './scripted-gateway.fixture'
 
 let gateway: ScriptedGateway
 let server: Server

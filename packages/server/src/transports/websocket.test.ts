@@ -4,7 +4,7 @@ import { errorTable, limits, RealtimeError, type ServerEvent } from '@rt/protoco
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { attach } from '../hosts/node'
-import { CURSOR, control, hello, message, ScriptedGateway } from './scripted-gateway'
+import { CURSOR, control, hello, message, ScriptedGateway } from './scripted-gateway.fixture'
 
 let gateway: ScriptedGateway
 let server: Server

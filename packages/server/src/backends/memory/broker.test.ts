@@ -1,6 +1,6 @@
+import { FakeClock } from '@rt/protocol/fake-clock'
 import { describe, test } from 'vitest'
 import { brokerContract } from '../../testing/broker-contract'
-import { FakeClock } from '../../testing/fake-clock'
 import { MemoryStore } from './broker'
 
 for (const partitions of [1, 4]) {
