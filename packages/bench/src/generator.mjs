@@ -70,13 +70,14 @@ function counter(index) {
   return (chunk) => {
     const bytes = rest === null ? chunk : Buffer.concat([rest, chunk])
     rest = null
-    for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + DIGITS)) {
+    for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + 1)) {
       if (at + DIGITS >= bytes.length) {
         rest = bytes.subarray(at)
         break
       }
-      let number = 0
-      for (let i = at + 1; i <= at + DIGITS; i++) number = number * 10 + bytes[i] - 48
+      // A length in the head of a frame may look like the mark, but no digits stand behind it.
+      const number = Number(bytes.latin1Slice(at + 1, at + 1 + DIGITS))
+      if (Number.isNaN(number)) continue
       if (number !== newest[index] + 1) wrong ??= `Subscriber ${index} got ${number} after ${newest[index]}.`
       newest[index] = number
       received++

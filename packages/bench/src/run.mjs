@@ -7,7 +7,8 @@ import { startProgram, startScript } from './process.mjs'
 import { describe, markdown, summarise, table } from './report.mjs'
 
 const usage = `npm run bench -- [--runs 3] [--only fan-out,burst,sse,…] [--kinds rt,ws-limit,…] [--subscribers 1000] [--dry]
---dry: prints only, writes nothing.`
+--dry: prints only, writes nothing.
+RT_BENCH_NODE_ARGS: arguments of the servers' node, such as --cpu-prof.`
 
 const { values: options } = parseArgs({
   options: {
