@@ -4,12 +4,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import type { ErrorBody, Json, ServerEvent } from '@rt/protocol'
 import { RealtimeError } from '@rt/protocol'
+import { FakeClock } from '@rt/protocol/fake-clock'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { type Client, createClient } from './create-client'
 import type { ClientOptions } from './options'
 import type { Rung } from './ports/transport'
-import { FakeClock } from './testing/fake-clock'
 
 interface Stored {
   readonly id: string
@@ -513,7 +513,7 @@ describe('commands', () => {
     controller.abort()
     await expect(given).rejects.toMatchObject({ code: 'timeout', outcome: 'failed' })
     const timedOut = expect(sent).rejects.toMatchObject({ code: 'timeout', outcome: 'unknown' })
-    await clock.advance(5000)
+    await clock.advanceAsync(5000)
     await timedOut
   })
 })

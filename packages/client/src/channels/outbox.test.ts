@@ -1,6 +1,6 @@
 import { type Json, RealtimeError } from '@rt/protocol'
+import { FakeClock } from '@rt/protocol/fake-clock'
 import { describe, expect, it } from 'vitest'
-import { FakeClock } from '../testing/fake-clock'
 import { type Carrier, capacity, type Order, Outbox } from './outbox'
 
 interface Sent {
@@ -117,7 +117,7 @@ describe('a refusal', () => {
     void publish('b')
     expect(data(take(link))).toEqual([3])
     expect(outbox.nextAt()).toBe(1100)
-    await clock.advance(1100)
+    await clock.advanceAsync(1100)
     expect(data(take(link))).toEqual([1, 2])
   })
 
@@ -150,11 +150,11 @@ describe('giving up', () => {
   it('happens after the time-out: failed when it never left', async () => {
     const { clock, outbox, publish } = setUp()
     const answer = publish('a')
-    await clock.advance(29_999)
+    await clock.advanceAsync(29_999)
     outbox.expire()
     expect(outbox.size).toBe(1)
     expect(outbox.nextAt()).toBe(30_000)
-    await clock.advance(1)
+    await clock.advanceAsync(1)
     outbox.expire()
     await expect(answer).rejects.toMatchObject({ code: 'timeout', outcome: 'failed' })
   })
@@ -171,7 +171,7 @@ describe('giving up', () => {
       ref: 3,
       error: new RealtimeError('broker_unavailable', 'No.', { outcome: 'failed', retryAfter: 60_000 }).toJSON(),
     })
-    await clock.advance(30_000)
+    await clock.advanceAsync(30_000)
     outbox.lost(link)
     outbox.expire()
     await expect(underWay).rejects.toMatchObject({ outcome: 'unknown' })

@@ -1,10 +1,10 @@
 // The connection on a clock of its own and scripted links: deadlines, races, hand-overs, and what is left behind.
 import { type ErrorBody, RealtimeError, type ServerEvent } from '@rt/protocol'
+import { FakeClock } from '@rt/protocol/fake-clock'
 import { describe, expect, it } from 'vitest'
 import type { Delivery } from '../channels/subscriptions'
 import type { EnvironmentListener } from '../ports/environment'
 import type { LinkListener, LinkStart, ResumeRequest, Rung, Transport } from '../ports/transport'
-import { FakeClock } from '../testing/fake-clock'
 import { Connection } from './connection'
 import type { Status } from './states'
 
@@ -127,7 +127,7 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
     environment: () => environmentListener,
     async connected() {
       connection.subscribe('a', 0)
-      await clock.advance(0)
+      await clock.advanceAsync(0)
       links[0]?.prove()
     },
   }
@@ -138,7 +138,7 @@ describe('opening', () => {
     const { clock, connection, links } = setUp()
     connection.subscribe('a', 0)
     connection.subscribe('b', 5)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     expect(links.map(({ request }) => request)).toEqual([
       {
         channels: [
@@ -153,7 +153,7 @@ describe('opening', () => {
   it('is proven by hello and a second frame, not by hello', async () => {
     const { clock, connection, last, statuses } = setUp()
     connection.subscribe('a', 0)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     last().print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 }, { type: 'cursor', cursor: 'c' })
     expect(statuses).toEqual(['connecting'])
     last().print({ type: 'beat' })
@@ -163,9 +163,9 @@ describe('opening', () => {
   it('tries the next rung beside the first after 250 ms without hello; the first one proven wins', async () => {
     const { clock, connection, links, open } = setUp()
     connection.subscribe('a', 0)
-    await clock.advance(249)
+    await clock.advanceAsync(249)
     expect(links.map(({ rung }) => rung)).toEqual(['websocket'])
-    await clock.advance(1)
+    await clock.advanceAsync(1)
     expect(links.map(({ rung }) => rung)).toEqual(['websocket', 'sse'])
     links[1]?.prove()
     expect(connection.rung).toBe('sse')
@@ -175,15 +175,15 @@ describe('opening', () => {
   it('goes to the next rung when hello does not come in 2.5 s, or nothing follows it in 3 s', async () => {
     const { clock, connection, links, last } = setUp(['websocket', 'sse', 'long-poll'])
     connection.subscribe('a', 0)
-    await clock.advance(2500)
+    await clock.advanceAsync(2500)
     expect(links.map(({ rung, closed }) => [rung, closed])).toEqual([
       ['websocket', true],
       ['sse', false],
     ])
     links[1]?.print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 })
-    await clock.advance(2999)
+    await clock.advanceAsync(2999)
     expect(last().rung).toBe('sse')
-    await clock.advance(1)
+    await clock.advanceAsync(1)
     expect(links.map(({ rung, closed }) => [rung, closed])).toEqual([
       ['websocket', true],
       ['sse', true],
@@ -194,10 +194,10 @@ describe('opening', () => {
   it('waits longer for hello each time that all rungs failed', async () => {
     const { clock, connection, links } = setUp(['websocket'])
     connection.subscribe('a', 0)
-    await clock.advance(2500)
-    await clock.advance(1000)
+    await clock.advanceAsync(2500)
+    await clock.advanceAsync(1000)
     expect(links).toHaveLength(2)
-    await clock.advance(3000)
+    await clock.advanceAsync(3000)
     expect(links[1]?.closed).toBe(false)
     links[1]?.prove()
     expect(connection.status).toBe('connected')
@@ -206,26 +206,26 @@ describe('opening', () => {
   it('does not blame the rung when our server says: later', async () => {
     const { clock, connection, links, last, statuses } = setUp()
     connection.subscribe('a', 0)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     last().end('draining', 4000)
     expect(statuses).toEqual(['connecting', 'reconnecting'])
-    await clock.advance(4000)
+    await clock.advanceAsync(4000)
     expect(links).toHaveLength(1)
-    await clock.advance(400)
+    await clock.advanceAsync(400)
     expect(links.map(({ rung }) => rung)).toEqual(['websocket', 'websocket'])
   })
 
   it('is not hurried by subscribes and publishes while it waits', async () => {
     const { clock, connection, last, links } = setUp(['websocket'])
     connection.subscribe('a', 0)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     last().end('draining', 4000)
     connection.subscribe('b', 0)
     void connection.execute({ type: 'publish', channel: 'a', data: 1 }, undefined).catch(() => {})
-    await clock.advance(1000)
+    await clock.advanceAsync(1000)
     expect(links).toHaveLength(1)
     connection.connect()
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     expect(links).toHaveLength(2)
   })
 })
@@ -234,14 +234,14 @@ describe('liveness', () => {
   it('calls 35 s of silence death, and comes back within a second after a healthy link', async () => {
     const { clock, connected, last, links, statuses } = setUp(['websocket'])
     await connected()
-    await clock.advance(34_999)
+    await clock.advanceAsync(34_999)
     last().print({ type: 'beat' })
-    await clock.advance(34_999)
+    await clock.advanceAsync(34_999)
     expect(statuses.at(-1)).toBe('connected')
-    await clock.advance(1)
+    await clock.advanceAsync(1)
     expect(statuses.at(-1)).toBe('reconnecting')
     expect(links[0]?.closed).toBe(true)
-    await clock.advance(500)
+    await clock.advanceAsync(500)
     expect(links).toHaveLength(2)
     expect(last().request).toEqual({ channels: [{ channel: 'a' }], cursor: 'c0' })
   })
@@ -253,9 +253,9 @@ describe('liveness', () => {
     for (const wait of [250, 500, 1000, 2000]) {
       const before = links.length
       last().end()
-      await clock.advance(wait - 1)
+      await clock.advanceAsync(wait - 1)
       expect(links).toHaveLength(before)
-      await clock.advance(1)
+      await clock.advanceAsync(1)
       expect(links).toHaveLength(before + 1)
       last().prove()
     }
@@ -266,10 +266,10 @@ describe('liveness', () => {
     await connected()
     environment()?.suspend()
     expect(open()).toEqual([])
-    await clock.advance(60_000)
+    await clock.advanceAsync(60_000)
     expect(links).toHaveLength(1)
     environment()?.wake()
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     expect(links).toHaveLength(2)
     expect(statuses.at(-1)).toBe('reconnecting')
   })
@@ -279,7 +279,7 @@ describe('liveness', () => {
     await connected()
     last().end()
     environment()?.wake()
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     expect(links).toHaveLength(2)
   })
 })
@@ -288,7 +288,7 @@ describe('hand-over', () => {
   async function onSse() {
     const all = setUp()
     all.connection.subscribe('a', 0)
-    await all.clock.advance(0)
+    await all.clock.advanceAsync(0)
     all.links[0]?.end()
     all.links[1]?.prove()
     return all
@@ -298,7 +298,7 @@ describe('hand-over', () => {
     const { clock, connection, last, links, messages, open } = await onSse()
     expect(connection.rung).toBe('sse')
     links[1]?.message('a', 1)
-    await clock.advance(30_000)
+    await clock.advanceAsync(30_000)
     expect(last()).toMatchObject({ rung: 'websocket', request: { channels: [{ channel: 'a' }], cursor: 'c1' } })
     last().print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 }, { type: 'cursor', cursor: 'c1' })
     links[1]?.message('a', 2)
@@ -312,16 +312,16 @@ describe('hand-over', () => {
 
   it('goes on when the better rung does not work, and looks again after two minutes', async () => {
     const { clock, connection, last, links, statuses } = await onSse()
-    await clock.advance(30_000)
+    await clock.advanceAsync(30_000)
     last().end()
     expect([connection.status, connection.rung]).toEqual(['connected', 'sse'])
     for (let i = 0; i < 11; i++) {
       links[1]?.print({ type: 'beat' })
-      await clock.advance(10_000)
+      await clock.advanceAsync(10_000)
     }
     expect(links).toHaveLength(3)
     links[1]?.print({ type: 'beat' })
-    await clock.advance(10_000)
+    await clock.advanceAsync(10_000)
     expect(links.map(({ rung }) => rung)).toEqual(['websocket', 'sse', 'websocket', 'websocket'])
     expect(statuses).toEqual(['connecting', 'connected'])
   })
@@ -329,11 +329,11 @@ describe('hand-over', () => {
   it('renews a stream before its planned end', async () => {
     const { clock, connection, links, last, open, statuses } = setUp(['websocket'])
     connection.subscribe('a', 0)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     links[0]?.prove('c0', 30_000)
-    await clock.advance(26_999)
+    await clock.advanceAsync(26_999)
     expect(links).toHaveLength(1)
-    await clock.advance(1)
+    await clock.advanceAsync(1)
     expect(links).toHaveLength(2)
     last().prove('c0')
     expect(open()).toEqual([last()])
@@ -344,16 +344,16 @@ describe('hand-over', () => {
     const { clock, connection, last, links, open } = await onSse()
     connection.subscribe('b', 0)
     connection.subscribe('c', 0)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     expect(last().request).toEqual({
       channels: [{ channel: 'a' }, { channel: 'b', new: true }, { channel: 'c', new: true }],
       cursor: 'c0',
     })
     connection.subscribe('d', 0)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     expect(links).toHaveLength(3)
     last().prove('c5')
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     expect(last().channels).toEqual(['a', 'b', 'c', 'd'])
     expect(last().request.channels.filter((request) => request.new)).toEqual([{ channel: 'd', new: true }])
     expect(open()).toEqual([links[2], links[3]])
@@ -362,10 +362,10 @@ describe('hand-over', () => {
   it('closes the old stream first when a second one cannot be had', async () => {
     const { clock, connection, last, links, open, told } = await onSse()
     connection.subscribe('b', 0)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     for (let i = 0; i < 3; i++) {
       last().end()
-      await clock.advance(i < 2 ? 600 : 400)
+      await clock.advanceAsync(i < 2 ? 600 : 400)
     }
     expect(links[1]?.closed).toBe(true)
     expect(open()).toEqual([last()])
@@ -384,7 +384,7 @@ describe('hand-over', () => {
     connection.subscribe('b', 3)
     connection.unsubscribe('a')
     connection.subscribe('a', 0)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     expect(links).toHaveLength(1)
     expect(last().sent).toEqual([
       { type: 'unsubscribe', channel: 'a' },
@@ -398,7 +398,7 @@ describe('hand-over', () => {
     await connected()
     links[0]?.print({ type: 'bye', error: new RealtimeError('draining', 'Going.').toJSON(), retryAfter: 1000 })
     connection.subscribe('b', 0)
-    await clock.advance(1000)
+    await clock.advanceAsync(1000)
     expect(last().request.channels).toEqual([{ channel: 'a' }, { channel: 'b', new: true }])
     links[0]?.print({ type: 'subscribed', channel: 'b', id: '1-5', epoch: '0-1', cursor: 'c5' })
     links[1]?.prove('c9')
@@ -411,7 +411,7 @@ describe('hand-over', () => {
 
   it('lets the next stream take over unproven when the present one dies', async () => {
     const { clock, connection, links, last, messages, statuses } = await onSse()
-    await clock.advance(30_000)
+    await clock.advanceAsync(30_000)
     last().print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 }, { type: 'cursor', cursor: 'c0' })
     links[1]?.end()
     expect(statuses.at(-1)).toBe('reconnecting')
@@ -430,7 +430,7 @@ describe('hand-over', () => {
     expect(connection.rung).toBe('sse')
     for (let i = 0; i < 10; i++) {
       last().print({ type: 'beat' })
-      await clock.advance(30_000)
+      await clock.advanceAsync(30_000)
     }
     expect(links).toHaveLength(2)
     const back = connection.switchTo('websocket')
@@ -446,9 +446,9 @@ describe('refusals', () => {
     await connected()
     const error = new RealtimeError('internal', 'The rule threw.').toJSON()
     last().print({ type: 'unsubscribed', channel: 'a', error })
-    await clock.advance(249)
+    await clock.advanceAsync(249)
     expect(last().sent).toEqual([])
-    await clock.advance(1)
+    await clock.advanceAsync(1)
     expect(last().sent).toEqual([{ type: 'subscribe', channel: 'a' }])
     last().print({ type: 'subscribed', channel: 'a', id: '1-9', epoch: '0-1', cursor: 'c9' })
     expect(told.map(({ kind }) => kind)).toEqual(['subscribed', 'gap', 'subscribed'])
@@ -459,12 +459,12 @@ describe('refusals', () => {
     const tokens = ['old', 'new']
     const { clock, connection, last, links, told } = setUp(['websocket'], () => tokens.shift() ?? 'none')
     connection.subscribe('a', 0)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     expect(last().token).toBe('old')
     last().prove()
     const error = new RealtimeError('unauthenticated', 'Who?').toJSON()
     last().print({ type: 'unsubscribed', channel: 'a', error })
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     expect(links).toHaveLength(2)
     expect(last()).toMatchObject({ token: 'new', request: { channels: [{ channel: 'a' }], cursor: 'c0' } })
     last().print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 })
@@ -475,9 +475,9 @@ describe('refusals', () => {
   it('takes a first request that is refused as a whole for the channels, when the client itself is let in', async () => {
     const { clock, connection, last, links, told } = setUp(['sse'])
     connection.subscribe('members', 0)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     last().end('unauthenticated')
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     last().prove()
     expect(told.map(({ kind, channel }) => [kind, channel])).toEqual([['refused', 'members']])
     expect(connection.status).toBe('connected')
@@ -488,9 +488,9 @@ describe('refusals', () => {
     const { clock, connection, errors, last, statuses } = setUp(['sse'])
     connection.subscribe('a', 0)
     const waiting = connection.execute({ type: 'publish', channel: 'a', data: 1 }, undefined)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     last().end('unauthenticated')
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     last().end('unauthenticated')
     expect(statuses.at(-1)).toBe('failed')
     expect(errors).toEqual(['unauthenticated'])
@@ -498,7 +498,7 @@ describe('refusals', () => {
     const order = { type: 'publish', channel: 'a', data: 2 } as const
     await expect(connection.execute(order, undefined)).rejects.toMatchObject({ code: 'unauthenticated' })
     connection.connect()
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     last().prove()
     expect(connection.status).toBe('connected')
   })
@@ -526,29 +526,29 @@ describe('close leaves no timer and no link behind', () => {
     'before anything': () => {},
     'while opening': ({ clock, connection }) => {
       connection.subscribe('a', 0)
-      return clock.advance(10)
+      return clock.advanceAsync(10)
     },
     'while two are tried': ({ clock, connection }) => {
       connection.subscribe('a', 0)
-      return clock.advance(300)
+      return clock.advanceAsync(300)
     },
     connected: ({ connected }) => connected(),
     'with commands waiting': async ({ clock, connected, connection }) => {
       await connected()
       connection.execute({ type: 'publish', channel: 'a', data: 1 }, undefined).catch(() => {})
-      return clock.advance(0)
+      return clock.advanceAsync(0)
     },
     'while climbing': async ({ clock, connection, links }) => {
       connection.subscribe('a', 0)
-      await clock.advance(0)
+      await clock.advanceAsync(0)
       links[0]?.end()
       links[1]?.prove()
-      await clock.advance(30_000)
+      await clock.advanceAsync(30_000)
     },
     'while waiting': async ({ clock, connected, last }) => {
       await connected()
       last().end()
-      await clock.advance(10)
+      await clock.advanceAsync(10)
     },
     suspended: async ({ connected, environment }) => {
       await connected()
@@ -571,7 +571,7 @@ describe('close leaves no timer and no link behind', () => {
     const late = all.connection.execute({ type: 'publish', channel: 'a', data: 1 }, undefined)
     await expect(late).rejects.toMatchObject({ code: 'closed' })
     all.connection.subscribe('b', 0)
-    await all.clock.advance(600_000)
+    await all.clock.advanceAsync(600_000)
     expect(all.open()).toEqual([])
   })
 })
@@ -587,14 +587,14 @@ describe('what the application does in a callback', () => {
     }
     calls.push(() => connection.reconnect())
     connection.subscribe('a', 0)
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     links[0]?.end('unauthenticated')
-    await clock.advance(1000)
+    await clock.advanceAsync(1000)
     links[1]?.prove()
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     expect(links[1]?.closed).toBe(true)
     expect(statuses.at(-1)).not.toBe('connected')
-    await clock.advance(1000)
+    await clock.advanceAsync(1000)
     links[2]?.prove()
     expect(statuses.at(-1)).toBe('connected')
   })

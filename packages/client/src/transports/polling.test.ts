@@ -1,7 +1,7 @@
 import type { PollBody, ServerEvent } from '@rt/protocol'
+import { FakeClock } from '@rt/protocol/fake-clock'
 import { describe, expect, it } from 'vitest'
 import type { Closed } from '../ports/transport'
-import { FakeClock } from '../testing/fake-clock'
 import { polling } from './polling'
 
 /** A poll that waits for its answer. */
@@ -29,7 +29,7 @@ function setUp(rung: 'long-poll' | 'poll') {
       fetch: (input, init) =>
         new Promise((resolve, reject) => {
           const { url, headers, signal } = new Request(input, init)
-          const settled = () => clock.advance(0)
+          const settled = () => clock.advanceAsync(0)
           init?.signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')))
           polls.push({
             url: new URL(url),
@@ -69,7 +69,7 @@ function setUp(rung: 'long-poll' | 'poll') {
         closed: (reason) => closed.push(reason),
       },
     )
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     return link
   }
   return {
@@ -97,9 +97,9 @@ describe('a short poll', () => {
     await last().answer({ events: [{ type: 'beat' }], cursor: 'c1', next: 5000 })
     expect(events.map(({ type }) => type)).toEqual(['hello', 'beat', 'cursor'])
     expect(quiet).toEqual([5000])
-    await clock.advance(4999)
+    await clock.advanceAsync(4999)
     expect(polls).toHaveLength(1)
-    await clock.advance(1)
+    await clock.advanceAsync(1)
     expect(polls).toHaveLength(2)
   })
 
@@ -107,12 +107,12 @@ describe('a short poll', () => {
     const { clock, events, last, open, polls } = setUp('poll')
     await open()
     await last().answer({ next: 2000 }, '"c"')
-    await clock.advance(2000)
+    await clock.advanceAsync(2000)
     expect(last().etag).toBe('"c"')
     const before = events.length
     await last().respond(new Response(null, { status: 304 }))
     expect(events).toHaveLength(before)
-    await clock.advance(2000)
+    await clock.advanceAsync(2000)
     expect(polls).toHaveLength(3)
   })
 
@@ -121,13 +121,13 @@ describe('a short poll', () => {
     const degraded: ServerEvent = { type: 'status', broker: 'degraded' }
     await open()
     await last().answer({ events: [degraded] }, '"c"')
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     await last().answer({ events: [degraded] }, '"c"')
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     await last().answer({}, '"c"')
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     await last().answer({ events: [degraded] }, '"c"')
-    await clock.advance(0)
+    await clock.advanceAsync(0)
     await last().respond(new Response(null, { status: 304 }))
     expect(statuses()).toEqual(['degraded', 'degraded', 'ok', 'degraded', 'ok'])
   })
@@ -148,7 +148,7 @@ describe('a short poll', () => {
     await last().answer({ next: 1000 })
     want()
     link.refresh?.()
-    await clock.advance(60_000)
+    await clock.advanceAsync(60_000)
     expect(polls).toHaveLength(1)
     expect(quiet.at(-1)).toBe(Number.POSITIVE_INFINITY)
     want('b')
@@ -164,7 +164,7 @@ describe('a long poll', () => {
     expect(wait(last())).toBeNull()
     await last().answer({ next: 5000 })
     expect(polls.map(wait)).toEqual([null, '25'])
-    await clock.advance(3000)
+    await clock.advanceAsync(3000)
     await last().answer({ events: [{ type: 'beat' }] })
     expect(polls.map(wait)).toEqual([null, '25', '25'])
   })
@@ -174,10 +174,10 @@ describe('a long poll', () => {
     await open()
     await last().answer({})
     await last().respond(new Response('<html>', { status: 504, headers: { 'content-type': 'text/html' } }))
-    await clock.advance(11_000)
+    await clock.advanceAsync(11_000)
     await last().fail()
     expect(polls.map(wait)).toEqual([null, '25', '12', '6'])
-    await clock.advance(5000)
+    await clock.advanceAsync(5000)
     await last().fail()
     expect(closed).toHaveLength(1)
   })
@@ -196,7 +196,7 @@ describe('a long poll', () => {
     await last().answer({})
     await last().answer({})
     expect(polls).toHaveLength(2)
-    await clock.advance(1000)
+    await clock.advanceAsync(1000)
     expect(polls).toHaveLength(3)
   })
 })
@@ -230,7 +230,7 @@ describe.each(['poll', 'long-poll'] as const)('%s', (rung) => {
     const second = await open()
     await last().answer({ next: 1000 })
     second.close()
-    await clock.advance(60_000)
+    await clock.advanceAsync(60_000)
     expect(clock.pending).toBe(0)
     expect(polls.length).toBeLessThanOrEqual(3)
     expect(closed).toEqual([])
