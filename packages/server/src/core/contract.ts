@@ -1,8 +1,8 @@
 /** The app's declared channels, compiled: resolves a channel's name to its pattern, parameters and definition; asked before anything else is done with a name. */
 import { isChannelName, limits, RealtimeError } from '@rt/protocol'
 import type { ChannelOptions } from '../channel'
-import type { ChannelRules } from '../ports/hub'
 import { milliseconds } from '../duration'
+import type { ChannelRules } from '../ports/hub'
 
 /** One name, resolved. */
 export interface ResolvedChannel {
