@@ -26,7 +26,7 @@ const task = (name) => one(turbo(['run', name, '--output-logs=errors-only', '--c
 /** Runs vitest projects; every test is counted, every skipped one named. */
 async function vitest(projects, ...folders) {
   const tests = filesUnder(...folders).filter((file) => /\.test\.tsx?$/.test(file))
-  if (tests.length === 0) return { passed: 0, failed: 0, notRun: [`${folders.join(', ')}: there are no test files`] }
+  if (tests.length === 0) throw new Error(`${folders.join(', ')}: there are no test files.`)
   const report = join(temp, `${projects.join('-')}.json`)
   const code = await run(
     bin('vitest'),
