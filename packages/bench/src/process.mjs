@@ -10,6 +10,8 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
 })
 
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
+
 function start(command, args, core, stdio) {
   const [file, ...rest] = canPin ? ['taskset', '-c', String(core), command, ...args] : [command, ...args]
   const child = spawn(file, rest, { stdio })
