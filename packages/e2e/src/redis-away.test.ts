@@ -174,14 +174,16 @@ describe('Redis is killed in mid-stream', () => {
     for (const reader of readers) expect(reader.of('live:1').at(0)).toBe('subscribed')
   })
 
-  it('rejects a publication of a client whose time is over, as not stored', async () => {
+  it('rejects a publication of a client whose time is over', async () => {
     const hasty = createClient<App>(url, { transports: ['websocket'], timeout: 1000 })
     undo.push(() => hasty.close())
     const error: unknown = await hasty
       .channel('log:quiet')
       .publish({ publisher: 'hasty', sequence: 0 })
       .catch((reason) => reason)
-    expect(isRealtimeError(error) && [error.code, error.outcome]).toEqual(['timeout', 'failed'])
+    expect(isRealtimeError(error) && error.code).toBe('timeout')
+    // Each try was answered as not stored; the last one may be under way when the time is over.
+    expect(['failed', 'unknown']).toContain(isRealtimeError(error) && error.outcome)
   })
 
   it('goes on by itself when Redis is back with its data: on the same streams, with every publication that was stored', async () => {
