@@ -18,6 +18,8 @@ const SEQUENCE = 2 ** 20
 const MARGIN = 3_600_000
 /** Past epochs that are remembered. */
 const PAST = 8
+/** Entries that a channel's log may hold beyond its history; a long one a quarter more. */
+const SLACK = 16
 
 interface Expiring<T> {
   readonly value: T
@@ -66,13 +68,16 @@ export class PartitionLog {
       this.#logs.set(channel, log)
     }
     log.entries.push({ id, prev, body })
-    const oldest = `${now - history.ttl}-0`
-    let drop = Math.max(0, log.entries.length - history.size)
-    while (drop < log.entries.length - 1 && compareIds((log.entries[drop] as Entry).id, oldest) < 0) drop++
-    if (drop > 0) log.entries = log.entries.slice(drop)
+    const { length } = log.entries
+    const expired = startAfter(log.entries, `${now - history.ttl}-0`)
+    const drop = Math.max(length - history.size, Math.min(expired, length - 1))
+    // A cut copies what stays, so it waits until enough goes: at least so much is kept is the promise.
+    if (drop > Math.max(SLACK, length / 5)) log.entries = log.entries.slice(drop)
     log.expires = now + history.ttl
     // The id may be ahead of the wall clock: it is kept until the wall clock is beyond id + life, and some more for clocks that step back.
     this.#lasts.set(channel, { value: id, expires: Math.max(now, this.#ms) + lifeOfLast(history) + MARGIN })
+    // Set alone, a key that has expired would keep its old place, and hold up the sweep before those behind it.
+    this.#published.delete(key)
     this.#published.set(key, { value: id, expires: now + dedupe })
     this.#sweep(now)
     return {
@@ -94,8 +99,8 @@ export class PartitionLog {
     const all = log !== undefined && log.expires > now ? log.entries : []
     const newest = this.#last(channel, life)
     if (after === null) return { entries: last === 0 ? [] : all.slice(-last), more: false, last: newest }
-    const entries = all.filter((entry) => compareIds(entry.id, after) > 0)
-    return { entries: entries.slice(0, this.#page), more: entries.length > this.#page, last: newest }
+    const start = startAfter(all, after)
+    return { entries: all.slice(start, start + this.#page), more: all.length - start > this.#page, last: newest }
   }
 
   /** The channel's newest id; when none is stored, none lies after the end of its life, and none beyond the head. */
@@ -160,4 +165,16 @@ export class PartitionLog {
       this.#published = new Map(published)
     }
   }
+}
+
+/** Where the entries behind `id` begin. */
+function startAfter(entries: readonly Entry[], id: Id): number {
+  let low = 0
+  let high = entries.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (compareIds((entries[middle] as Entry).id, id) > 0) high = middle
+    else low = middle + 1
+  }
+  return low
 }
