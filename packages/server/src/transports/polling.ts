@@ -43,7 +43,7 @@ export function createPolling(
           first = false
           if (moved !== null) cursor = moved
           // Without a cursor (yet) the first flushes are no answer.
-          if ((cursor !== null || complete) && ((wait > 0 && news) || size > ANSWER_SIZE)) answer()
+          if (cursor !== null && ((wait > 0 && news) || size > ANSWER_SIZE)) answer()
           return !done
         },
         caughtUp() {
@@ -77,11 +77,6 @@ export function createPolling(
 
       function answer(pause = wait > 0 || !complete ? 0 : gateway.pollFloor): void {
         if (done) return
-        if (cursor === null && complete) {
-          // Channels that are not logged have no place to go on from, and each poll establishes them anew: not without a pause.
-          cursor = open.cursor ?? ''
-          pause = Math.max(pause, gateway.pollFloor)
-        }
         if (cursor === null) {
           // Not even the place to start from is known: the next poll has to ask for the same.
           const away = new RealtimeError('broker_unavailable', 'The log did not answer in time.', {
