@@ -10,7 +10,7 @@ function setUp() {
   return createNode({
     channels: {
       'chat:{room}': {
-        message,
+        message: message.loose(),
         subscribe: ({ identity }) => identity !== null,
         publish: ({ identity }) => identity !== null,
       },
@@ -123,6 +123,46 @@ describe('a POST', () => {
   })
 })
 
+/** Publishes 1 MB to `chat:big`. */
+async function fill(node: ReturnType<typeof setUp>) {
+  const filler = 'x'.repeat(50_000)
+  for (let n = 0; n < 20; n++) {
+    const draft = { channel: 'chat:big', data: { n, filler }, publisher: { server: true } as const }
+    await (await node.publishing.prepare(draft))()
+  }
+}
+const histories = Array.from({ length: 100 }, (_, ref) => ({ type: 'history', ref, channel: 'chat:big', last: 100 }))
+
+/** Counts how many histories are read at the same time. */
+function watchHistory(node: ReturnType<typeof setUp>) {
+  const history = node.hub.history.bind(node.hub)
+  const seen = { now: 0, most: 0, all: 0 }
+  node.hub.history = async (...args) => {
+    seen.all++
+    seen.most = Math.max(seen.most, ++seen.now)
+    return history(...args).finally(() => {
+      seen.now--
+    })
+  }
+  return seen
+}
+
+describe('answers that are long', () => {
+  it('are read one by one for a POST, and no more of them than it shall hold', async () => {
+    const node = setUp()
+    await fill(node)
+    const seen = watchHistory(node)
+    const results = await post(node, [...histories, publish(100, 'chat:1', 1)].slice(1))
+    expect(seen.most).toBe(1)
+    expect(JSON.stringify(results).length).toBeLessThan(6 * 2 ** 20)
+    expect(results).toHaveLength(100)
+    expect(results[0]).toHaveProperty('value')
+    expect(errorOf(results[98])).toMatchObject({ code: 'rate_limited', retryAfter: 1000 })
+    // It is the long answers that are too much.
+    expect(results[99]).toHaveProperty('value')
+  })
+})
+
 describe('on a WebSocket', () => {
   async function connect(identity: { id: string } | null = me) {
     const node = setUp()
@@ -192,6 +232,40 @@ describe('on a WebSocket', () => {
     >
     expect(error).toMatchObject({ code: 'rate_limited', outcome: 'failed', retryAfter: expect.any(Number) })
     await wire.until('result', (event) => 'value' in event)
+  })
+
+  it('histories are read one by one, and refused while the client does not take what waits', async () => {
+    const node = setUp()
+    await fill(node)
+    const seen = watchHistory(node)
+    const results: ResultEvent[] = []
+    const open = node.hub.open.bind(node.hub)
+    const answered = new Promise<void>((resolve) => {
+      node.hub.open = (...args) => {
+        const stream = open(...args)
+        const send = stream.send.bind(stream)
+        stream.send = (event) => {
+          send(event)
+          if (event.type === 'result' && results.push(event) === histories.length) resolve()
+        }
+        return stream
+      }
+    })
+    // It takes the first answer, and nothing more.
+    const wire = new RecordingWire()
+    const write = wire.write.bind(wire)
+    wire.write = (items) => write(items) && !items.some(({ json }) => json.startsWith('{"type":"result"'))
+    const connection = await node.gateway.open(
+      { transport: 'websocket', identity: me, channels: [], cursor: null },
+      wire,
+    )
+    connection.receive(JSON.stringify(histories))
+    await answered
+    expect(seen.most).toBe(1)
+    expect(seen.all).toBeLessThan(6)
+    expect(results[0]).toHaveProperty('value')
+    expect(errorOf(results.at(-1))).toMatchObject({ code: 'rate_limited', retryAfter: 1000 })
+    connection.closed()
   })
 
   it('nothing is printed for what is answered after the connection closed', async () => {

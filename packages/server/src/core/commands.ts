@@ -20,8 +20,20 @@ export interface Caller {
   readonly identity: Identity | null
   /** Keeps the caller's commands for one channel in order. */
   readonly sequence: Sequence
+  /** What its answers may hold. */
+  readonly answers: Answers
   /** The stream that `subscribe` and `unsubscribe` are about, and the channels on it; null for a POST. */
   readonly stream: { readonly handle: Stream; readonly channels: Set<string> } | null
+}
+
+/** The answers that are long, of one connection or one POST. */
+export interface Answers {
+  /** One after another: together they would all be in memory before the first is printed. */
+  readonly inLine: Sequence
+  /** No more now: what waits for the caller is enough. */
+  readonly full: () => boolean
+  /** Told the length of each. */
+  readonly add: (characters: number) => void
 }
 
 /** Runs one command; what it resolves with is to be sent to the caller. Never rejects. */
@@ -50,17 +62,21 @@ export function createCommands({ contract, authorize, publishing, hub }: Command
       return { type: 'result', ref, value: { id, duplicate } }
     },
 
-    async history({ ref, channel: name, last }, { identity }) {
-      const channel = contract.resolve(name)
-      await authorize(channel, 'subscribe', identity)
-      if (channel.rules.delivery === 'live')
-        throw new RealtimeError('unsupported', `${channel.pattern} keeps no history.`)
-      const items = await hub.history(name, channel.rules, last)
-      return {
-        type: 'result',
-        ref,
-        value: items.map((item) => JSON.parse(item) as HistoryItem & { [key: string]: Json }),
-      }
+    history({ ref, channel: name, last }, { identity, answers }) {
+      return answers.inLine('history', async () => {
+        if (answers.full()) throw tooMuch('Too much waits to be answered.')
+        const channel = contract.resolve(name)
+        await authorize(channel, 'subscribe', identity)
+        if (channel.rules.delivery === 'live')
+          throw new RealtimeError('unsupported', `${channel.pattern} keeps no history.`)
+        const items = await hub.history(name, channel.rules, last)
+        answers.add(items.reduce((sum, item) => sum + item.length, 0))
+        return {
+          type: 'result',
+          ref,
+          value: items.map((item) => JSON.parse(item) as HistoryItem & { [key: string]: Json }),
+        }
+      })
     },
 
     async subscribe({ channel: name, last = 0 }, { identity, sequence, stream }) {
@@ -106,6 +122,11 @@ export function createCommands({ contract, authorize, publishing, hub }: Command
 /** The answer to a command that failed: to its `ref`, or to nothing in particular when it has none. */
 export function refusal(ref: number | null, error: RealtimeError): ServerEvent {
   return ref === null ? { type: 'error', error: error.toJSON() } : { type: 'result', ref, error: error.toJSON() }
+}
+
+/** For who asks for more than it takes. */
+export function tooMuch(message: string): RealtimeError {
+  return new RealtimeError('rate_limited', message, { retryAfter: 1000, outcome: 'failed' })
 }
 
 function demandStream(stream: Caller['stream']): NonNullable<Caller['stream']> {

@@ -198,6 +198,25 @@ describe('an identity that expires', () => {
   })
 })
 
+it.each<[string, (node: { clock: FakeClock; hub: { close(): void } }) => void]>([
+  ['its identity expired', ({ clock }) => clock.advance(60_000)],
+  ['the node drains', ({ hub }) => hub.close()],
+])('a connection that the server ended because %s does nothing any more', async (_, end) => {
+  const clock = new FakeClock(0)
+  let asked = 0
+  const open: ChannelOptions = { message, subscribe: 'public', publish: () => ++asked > 0 }
+  const { gateway, hub } = createNode({ channels: { open }, clock })
+  const wire = new RecordingWire()
+  const identity = { id: 'a', expiresAt: 60_000 }
+  const connection = await gateway.open(opening(['open'], { transport: 'websocket', identity }), wire)
+  end({ clock, hub })
+  await wire.untilClosed()
+  connection.receive(JSON.stringify([{ type: 'publish', ref: 1, channel: 'open', data: 1 }]))
+  await new Promise(setImmediate)
+  expect(asked).toBe(0)
+  connection.closed()
+})
+
 it('begins nothing when it drains', async () => {
   const { gateway } = createNode({ channels })
   gateway.drain()

@@ -12,9 +12,9 @@ import {
 } from '@rt/protocol'
 import type { Connection, Identity, OpenRequest, Wire } from '../ports/connection'
 import type { Gateway } from '../ports/gateway'
-import type { Hub, Stream, SubscriptionRequest } from '../ports/hub'
+import type { Hub, StreamRequest, SubscriptionRequest } from '../ports/hub'
 import type { Authorize } from './authorize'
-import { type RunCommand, refusal } from './commands'
+import { type Caller, type RunCommand, refusal, tooMuch } from './commands'
 import type { Contract } from './contract'
 import type { AllowsOrigin } from './origins'
 import { createSequence } from './sequence'
@@ -33,6 +33,9 @@ export interface GatewayOptions extends Pick<Gateway, 'heartbeat' | 'pollHold' |
 
 /** Characters of commands that one connection may have unanswered: twice what an honest client's outbox holds. */
 const PENDING = 2 * 2 ** 20
+
+/** Characters of history in the answer to one POST, from which the rest is refused. */
+const ANSWERED = 4 * 2 ** 20
 
 /** Longest identity id. */
 const ID_LENGTH = 255
@@ -85,8 +88,7 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     const events = refused.map(
       ({ channel, error }): ServerEvent => ({ type: 'unsubscribed', channel, error: error.toJSON() }),
     )
-    const stream = hub.open({ subscriptions, cursor: request.cursor, first: events }, wire)
-    return connect(stream, new Set(subscriptions.map(({ channel }) => channel)), request.identity)
+    return connect({ subscriptions, cursor: request.cursor, first: events }, wire, request.identity)
   }
 
   async function ask(
@@ -102,19 +104,39 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     }
   }
 
-  function connect(stream: Stream, channels: Set<string>, identity: Identity | null): Connection {
-    const caller = { identity, sequence: createSequence(), stream: { handle: stream, channels } }
-    const stopExpiry = whenExpired(identity, () => stream.end(expired()))
-    let pending = 0
+  function connect(request: StreamRequest, wire: Wire, identity: Identity | null): Connection {
     let open = true
+    let stopExpiry = () => {}
+    const stream = hub.open(request, {
+      write: (items, cursor) => wire.write(items, cursor),
+      caughtUp: () => wire.caughtUp?.(),
+      close(error) {
+        over()
+        wire.close(error)
+      },
+    })
+    const caller: Caller = {
+      identity,
+      sequence: createSequence(),
+      answers: { inLine: createSequence(), full: () => !open || stream.congested, add: () => {} },
+      stream: { handle: stream, channels: new Set(request.subscriptions.map(({ channel }) => channel)) },
+    }
+    stopExpiry = whenExpired(identity, () => stream.end(expired()))
+    let pending = 0
+
+    /** Whoever ended it, nothing is done for it any more: its identity may have expired. */
+    function over(): void {
+      open = false
+      stopExpiry()
+    }
 
     async function receive(text: string): Promise<void> {
-      const tooMuch = pending + text.length > PENDING
+      const flood = pending + text.length > PENDING
       pending += text.length
       try {
         await Promise.all(
           decodeCommands(text).map(async (decoded) => {
-            const event = tooMuch && 'command' in decoded ? await flooded(decoded.command) : await answer(decoded)
+            const event = flood && 'command' in decoded ? flooded(decoded.command) : await answer(decoded)
             if (event !== null) stream.send(event)
           }),
         )
@@ -135,8 +157,7 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
         if (open) void receive(text)
       },
       closed() {
-        open = false
-        stopExpiry()
+        over()
         stream.closed()
       },
     }
@@ -174,7 +195,15 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
         `\`${command.type}\` is for WebSocket; elsewhere the stream is opened anew with other channels.`,
       )
     })
-    const caller = { identity, sequence: createSequence(), stream: null }
+    let size = 0
+    const answers: Caller['answers'] = {
+      inLine: createSequence(),
+      full: () => size > ANSWERED,
+      add: (characters) => {
+        size += characters
+      },
+    }
+    const caller = { identity, sequence: createSequence(), answers, stream: null }
     const events = commands.map((command) =>
       'error' in command ? refusal(command.ref, command.error) : runCommand(command, caller),
     )
@@ -212,10 +241,6 @@ function expired(): RealtimeError {
   return new RealtimeError('token_expired', 'The identity of this connection has expired.')
 }
 
-async function flooded(command: { readonly type: string; readonly ref?: number }): Promise<ServerEvent> {
-  const error = new RealtimeError('rate_limited', 'Too many commands wait for an answer.', {
-    retryAfter: 1000,
-    outcome: 'failed',
-  })
-  return refusal(command.ref ?? null, error)
+function flooded(command: { readonly type: string; readonly ref?: number }): ServerEvent {
+  return refusal(command.ref ?? null, tooMuch('Too many commands wait for an answer.'))
 }
