@@ -118,6 +118,28 @@ describe('attach', () => {
     expect(String(await new Promise((resolve) => socket.once('message', resolve)))).toBe('[{"type":"beat"}]')
   })
 
+  test('refuses upgrades where WebSocket can not be loaded, and serves the rest', async () => {
+    const unhandled: unknown[] = []
+    const note = (error: unknown) => void unhandled.push(error)
+    process.on('unhandledRejection', note)
+    vi.resetModules()
+    vi.doMock('ws', () => {
+      throw new Error('Cannot find package ws')
+    })
+    try {
+      const { attach: attachAnew } = await import('./node')
+      await listen()
+      attachAnew(server, gateway)
+      expect(await firstMessage('/rt')).toContain('501')
+      expect((await fetch(`${base}/rt`, post)).status).toBe(200)
+      expect(unhandled).toEqual([])
+    } finally {
+      vi.doUnmock('ws')
+      vi.resetModules()
+      process.off('unhandledRejection', note)
+    }
+  })
+
   test('serves HTTP/2 too', async () => {
     await listen()
     const h2 = createHttp2Server()
@@ -222,6 +244,29 @@ describe('the handler', () => {
     expect((await fetch(`${base}/rt`, post)).status).toBe(200)
     expect([hijacked, gateway.executed]).toEqual([true, [{ text: COMMANDS, identity: null }]])
   })
+
+  test.each(['text/event-stream', 'application/json'])(
+    'opens no stream (%s) for a client that went away during middleware',
+    async (accept) => {
+      const handler = createNodeHandler(gateway)
+      const served = new Promise<void>((resolve) => {
+        void listen((req, res) => {
+          res.once('close', () => {
+            handler(req, res)
+            resolve()
+          })
+          socket.destroy()
+        }).then(() => {
+          socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+          socket.write(`GET /rt?channels=a&wait=9 HTTP/1.1\r\nhost: h\r\naccept: ${accept}\r\n\r\n`)
+        })
+      })
+      let socket: Socket
+      await served
+      await new Promise(setImmediate)
+      expect(gateway.requests).toEqual([])
+    },
+  )
 
   test('flushes compressing middleware', async () => {
     const handler = createNodeHandler(gateway)

@@ -7,6 +7,7 @@ import { RealtimeError } from '@rt/protocol'
 import type { Gateway } from '../ports/gateway'
 import type { HttpReply, HttpRequest } from '../ports/http'
 import { createEndpoint, type Endpoint } from '../transports/endpoint'
+import { refuseUpgrade } from '../transports/refuse-upgrade'
 import { type CompleteReply, errorReply, invalid } from '../transports/reply'
 
 /** A server to attach to. */
@@ -66,21 +67,23 @@ export function createNodeHandler(gateway: Gateway): NodeHandler {
 export function attach(server: NodeServer, gateway: Gateway): () => void {
   const endpoint = createEndpoint(gateway)
   // Loaded only here, so that who never attaches never loads ws.
-  const websocket = import('../transports/websocket').then((module) => ({
-    upgrade: module.createWebSocket(gateway),
-    refuse: module.refuseUpgrade,
-  }))
+  const websocket = import('../transports/websocket').then(
+    (module) => module.createWebSocket(gateway),
+    (cause: unknown) => () => {
+      throw new RealtimeError('unsupported', 'WebSocket could not be loaded here.', { cause })
+    },
+  )
   return intercept(server, {
     path: gateway.path,
     request: (req, res) => void serve(endpoint, req, res, undefined),
     upgrade(raw, socket, head) {
       socket.on('error', () => socket.destroy())
-      void websocket.then(async ({ upgrade, refuse }) => {
+      void websocket.then(async (upgrade) => {
         try {
           const request = readRequest(raw, undefined, (run) => socket.once('close', run))
           await upgrade({ raw, socket, head, request })
         } catch (error) {
-          refuse(socket, errorReply(error))
+          refuseUpgrade(socket, errorReply(error))
         }
       })
     },
@@ -162,6 +165,8 @@ async function serve(endpoint: Endpoint, req: IncomingMessage, res: ServerRespon
   // Without these a client that goes away at the wrong moment would end the process.
   req.on('error', () => {})
   res.on('error', () => {})
+  // Middleware took its time and the client is gone: `close` was there already, and nothing would ever free what is opened now.
+  if (res.destroyed || req.aborted) return
   try {
     // An idle stream is no idle socket. (An HTTP/2 socket belongs to many streams, and does not let us; a framework's test double has none of it.)
     if (req.httpVersionMajor === 1 && 'setNoDelay' in req.socket) req.socket.setNoDelay(true).setTimeout(0)

@@ -158,6 +158,30 @@ describe('a WebSocket', () => {
     expect(await client.closed).toEqual({ code: 4429, reason: 'rate_limited' })
   })
 
+  test('that sends too much before it is open is cut, whether or not it agrees to the end', async () => {
+    const authenticated = new Promise<void>((seen) => {
+      gateway.authenticate = () => {
+        seen()
+        return new Promise(() => {})
+      }
+    })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve))
+      const client = new Client('open=first')
+      const over = accepted.then((socket) => new Promise((resolve) => socket.once('close', resolve)))
+      await client.opened()
+      client.ws.send('{"type":"open","channels":[]}')
+      await authenticated
+      // It does not read, so that it answers no close frame.
+      client.ws.pause()
+      for (let i = 0; i <= limits.commands; i++) client.ws.send('[]')
+      await over
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   test('a reader that does not keep up is seen, and seen again when it does', async () => {
     const client = new Client('')
     const { wire, drained } = await gateway.opened()
@@ -292,6 +316,19 @@ describe('the end of a WebSocket', () => {
     await client.frame()
     wire.close(null)
     expect((await client.closed).code).toBe(1000)
+  })
+
+  test('is the end of what it takes, before the client knows', async () => {
+    const client = new Client('')
+    const opened = await gateway.opened()
+    await client.frame()
+    client.ws.pause()
+    opened.wire.close(null)
+    await new Promise<void>((sent) => client.ws.send('[1]', () => sent()))
+    client.ws.resume()
+    await client.closed
+    await opened.closed
+    expect(opened.received).toEqual([])
   })
 
   test('by a binary frame is 1003', async () => {

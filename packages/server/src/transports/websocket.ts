@@ -1,5 +1,5 @@
 /** WebSocket: prints a connection as text frames and takes commands from it; called by the node host for each upgrade of its path. */
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import {
   type Clock,
@@ -20,6 +20,7 @@ import { byeOf } from './bye'
 import { withToken } from './endpoint'
 import { shareFlushes } from './flush'
 import { readQuery, type StreamQuery, streamQuery } from './query'
+import { refuseUpgrade } from './refuse-upgrade'
 import { type CompleteReply, errorReply, invalid } from './reply'
 import { createWheel } from './wheel'
 
@@ -108,6 +109,8 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
       connection?.closed()
     })
     ws.on('message', (data, isBinary) => {
+      // What still comes until the client has read of the end is not heard.
+      if (ws.readyState !== ws.OPEN) return
       if (isBinary)
         return end(new RealtimeError('unsupported', 'Binary frames are not understood here.'), BINARY_REFUSED)
       if (skipFirst) {
@@ -118,7 +121,11 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
       if (connection !== null) return connection.receive(text)
       earlyBytes += text.length
       if (early.push(text) > EARLY.frames || earlyBytes > EARLY.bytes) {
+        early.length = 0
         end(new RealtimeError('rate_limited', 'Too much was sent before the stream was open.'))
+        // Nor is it waited for that the client agrees.
+        ws.pause()
+        socket.end(() => ws.terminate())
       }
     })
     socket.on('drain', drained)
@@ -183,15 +190,6 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
     }
     return null
   }
-}
-
-/** Says no on a socket that was not upgraded. */
-export function refuseUpgrade(socket: Duplex, reply: CompleteReply): void {
-  const body = reply.body ?? ''
-  const headers = { ...reply.headers, 'content-length': String(Buffer.byteLength(body)), connection: 'close' }
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.once('finish', () => socket.destroy())
-  socket.end(`HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ''}\r\n${lines.join('')}\r\n${body}`)
 }
 
 /** What a client wants and who it is. */
