@@ -105,6 +105,9 @@ export class Schedule {
         ringBytes: 600,
         ringSize: 3,
         linger: 30_000,
+        report: (error) => {
+          this.#late ??= error instanceof Error ? error : new Breach(String(error))
+        },
         defer: (run) => world.defer(run),
       }),
     )
@@ -152,7 +155,7 @@ export class Schedule {
     const stream = client.streams[b % Math.max(1, client.streams.length)]
     const table: readonly (readonly [weight: number, run: () => unknown])[] = [
       [12, () => this.#publish(a, channel)],
-      [14, () => stream !== undefined && this.#consume(client, stream, 1 + (b % 5))],
+      [14, () => client.streams[0] !== undefined && this.#consume(client, client.streams[0], 1 + (b % 5))],
       [6, () => this.#open(client, b)],
       [3, () => stream !== undefined && this.#cut(client, stream)],
       [4, () => this.#adopt(client)],
@@ -261,7 +264,7 @@ export class Schedule {
     stream.printed.set(partition, event.id)
   }
 
-  #late: Breach | null = null
+  #late: Error | null = null
 
   #name(client: SimClient, stream: SimStream): string {
     return `client ${this.#clients.indexOf(client)} stream ${stream.state.order}`
@@ -321,12 +324,15 @@ export class Schedule {
       stream.state,
       client.streams.map(({ state }) => state),
     )
+    // The one that was being opened is heard now, if it may be.
+    const [next] = client.streams
+    if (next !== undefined && !client.subscriptions.covers(next.state)) this.#cut(client, next)
   }
 
-  /** The newest stream takes over when it may. */
+  /** The newest stream takes over when it may: what it said until now is heard from its beginning, and the others no more. */
   #adopt(client: SimClient): void {
     const newest = client.streams.at(-1)
-    if (newest === undefined || client.streams.length < 2 || !newest.state.hello) return
+    if (newest === undefined || client.streams.length < 2 || newest.queue.length === 0) return
     if (!client.subscriptions.covers(newest.state)) {
       this.#cut(client, newest)
       return
@@ -367,7 +373,8 @@ export class Schedule {
     for (let round = 0; this.#world.patient(round); round++) {
       let moved = await this.#world.mend()
       for (const client of this.#clients) {
-        for (const stream of [...client.streams]) {
+        const [stream] = client.streams
+        if (stream !== undefined) {
           if (stream.queue.length > 0) moved = true
           this.#consume(client, stream, Number.POSITIVE_INFINITY)
         }

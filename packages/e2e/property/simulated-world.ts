@@ -38,7 +38,7 @@ export class SimulatedWorld implements World {
     this.#deferred.push(run)
   }
 
-  moves(a: number, b: number): readonly (readonly [number, () => void])[] {
+  moves(a: number, b: number): readonly (readonly [number, () => void | Promise<void>])[] {
     const node = this.brokers[a % this.brokers.length] as SimulatedNode
     const times = (way: 'request' | 'arrival' | 'call' | 'answer') => () => {
       for (let i = 0; i <= b % 3; i++) node.step(way)
@@ -49,6 +49,7 @@ export class SimulatedWorld implements World {
       [10, times('call')],
       [10, times('answer')],
       [10, () => this.#tick()],
+      [12, () => this.#settle(node)],
       [2, () => node.loseSubscriber()],
       [1, () => node.loseCommands()],
       [5, () => node.connect()],
@@ -116,6 +117,17 @@ export class SimulatedWorld implements World {
   }
 
   async close(): Promise<void> {}
+
+  /** A quiet moment: one node is in touch and gets all that is there. */
+  async #settle(node: SimulatedNode): Promise<void> {
+    if (!node.up) node.connect()
+    for (let round = 0; round < 6; round++) {
+      for (const way of ['request', 'arrival', 'call', 'answer'] as const) while (node.step(way));
+      await this.turn()
+      this.#tick()
+      await this.turn()
+    }
+  }
 
   #tick(): void {
     for (const run of this.#deferred.splice(0)) run()

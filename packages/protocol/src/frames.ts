@@ -78,8 +78,10 @@ export interface GapEvent {
   readonly channel: string
   /** `history`: trimmed or expired before it was read; `epoch`: the broker lost data; `cursor`: the cursor was not one of this server's. */
   readonly reason: 'history' | 'epoch' | 'cursor'
-  /** Names the life of the log to which what follows belongs (opaque); ids may start anew when it is another one than before. */
-  readonly epoch?: string
+  /** With `epoch` and `cursor`: what follows on this channel is newer than this id, which may be older than ids that were seen before. */
+  readonly epoch?: Id
+  /** With `epoch`: the life of the log that began there is over as well; the gap behind it follows. */
+  readonly past?: true
 }
 
 /** Whether the node reaches its broker. `degraded`: the stream stands still and resumes by itself. */

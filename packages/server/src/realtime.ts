@@ -153,6 +153,7 @@ export function createRealtime(
     ringSize: RING_SIZE,
     pageBytes: PAGE_BYTES,
     linger: LINGER,
+    report,
     // Behind the reads of this turn, so that what they bring is flushed in one write.
     defer: (run) => void (typeof setImmediate === 'function' ? setImmediate(run) : setTimeout(run, 0)),
   })

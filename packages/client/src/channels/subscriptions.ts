@@ -28,12 +28,13 @@ interface ChannelState {
   established: boolean
   /** It is not logged: there is nothing to resume, and every stream may carry it. */
   live: boolean
-  /** The newest id that was delivered (or that the subscription started behind) in the present epoch. */
+  /** The newest id that was delivered, or that the subscription started behind; null: ids start anew. */
   newest: Id | null
-  epoch: Id | undefined
-  readonly pastEpochs: Set<Id>
-  /** Publisher and messageId → the epoch in which it was seen. */
-  readonly seen: Map<string, Id | undefined>
+  /** The life of the log in which the application is, and how often it came into another one: the broker lost data then. */
+  life: Id | undefined
+  losses: number
+  /** Publisher and messageId → the id under which it was seen, and how many losses were before. */
+  readonly seen: Map<string, { readonly id: Id; readonly losses: number }>
   readonly sources: Map<string, number>
 }
 
@@ -44,12 +45,17 @@ export interface StreamState {
   readonly covered: Set<string>
   /** The channels that were asked for on this stream, established or not. */
   readonly requested: Set<string>
-  readonly epochs: Map<string, Id | undefined>
+  /** The life of the log in which the stream is, by channel; replaced, never changed. */
+  lives: ReadonlyMap<string, Id | undefined>
+  /** The same at its cursor. */
+  livesAtCursor: ReadonlyMap<string, Id | undefined>
+  /** The life in which the application was when the stream was opened: what the stream comes to later is no older. */
+  readonly opened: ReadonlyMap<string, Id | undefined>
   /** `unsubscribed` answers that are still to come: until then the stream speaks of an earlier subscription. */
   readonly leaving: Map<string, number>
   cursor: string | undefined
   hello: boolean
-  /** It said `subscribed` when that could not count, and will not say it again: another stream must take over. */
+  /** What it said could not count, and it will not say it again: another stream must take over. */
   missed: boolean
 }
 
@@ -79,8 +85,8 @@ export class Subscriptions {
       established: false,
       live: false,
       newest: null,
-      epoch: undefined,
-      pastEpochs: new Set(),
+      life: undefined,
+      losses: 0,
       seen: new Map(),
       sources: new Map(),
     })
@@ -120,18 +126,22 @@ export class Subscriptions {
       order: ++this.#order,
       covered: new Set(),
       requested: new Set(),
-      epochs: new Map(),
+      lives: new Map(),
+      livesAtCursor: new Map(),
+      opened: new Map([...this.#channels].map(([channel, { life }]) => [channel, life])),
       leaving: new Map(),
       cursor,
       hello: false,
       missed: false,
     }
+    const lives = new Map<string, Id | undefined>()
     for (const { channel, new: fresh } of channels) {
       stream.requested.add(channel)
       if (fresh === true) continue
       stream.covered.add(channel)
-      stream.epochs.set(channel, this.#base?.epochs.get(channel))
+      lives.set(channel, this.#base?.livesAtCursor.get(channel))
     }
+    stream.lives = stream.livesAtCursor = lives
     return stream
   }
 
@@ -162,7 +172,8 @@ export class Subscriptions {
         this.#rebase(stream)
         return []
       case 'cursor':
-        stream.cursor = event.cursor
+        // What was missed lies before it: the next stream resumes from where this one was still right.
+        if (!stream.missed) this.#moved(stream, event.cursor)
         this.#rebase(stream)
         return []
       case 'subscribed':
@@ -178,6 +189,11 @@ export class Subscriptions {
       default:
         return []
     }
+  }
+
+  #moved(stream: StreamState, cursor: string): void {
+    stream.cursor = cursor
+    stream.livesAtCursor = stream.lives
   }
 
   #rebase(stream: StreamState): void {
@@ -211,13 +227,13 @@ export class Subscriptions {
       return []
     }
     state.established = true
-    state.epoch = event.epoch
+    state.life = event.epoch
     stream.covered.add(channel)
-    stream.epochs.set(channel, event.epoch)
+    stream.lives = new Map(stream.lives).set(channel, event.epoch)
     const deliveries: Delivery[] = []
     for (const message of event.history ?? []) deliveries.push(...this.#message(stream, channel, message))
     state.newest = event.id
-    if (event.cursor !== undefined) stream.cursor = event.cursor
+    if (event.cursor !== undefined) this.#moved(stream, event.cursor)
     this.#rebase(stream)
     deliveries.push({ kind: 'subscribed', channel, id: event.id })
     return deliveries
@@ -238,38 +254,53 @@ export class Subscriptions {
     return [{ kind: 'refused', channel, event }]
   }
 
-  /** The channel's state when this stream may speak for it: it covers the channel and is in no older epoch than the application. */
-  #current(stream: StreamState, channel: string): ChannelState | null {
+  /** The channel's state when this stream may speak for it. */
+  #covered(stream: StreamState, channel: string): ChannelState | null {
     const state = this.#channels.get(channel)
-    if (state === undefined || !stream.covered.has(channel) || stream.epochs.get(channel) !== state.epoch) return null
-    return state
+    return state !== undefined && stream.covered.has(channel) ? state : null
   }
 
   #message(stream: StreamState, channel: string, message: HistoryItem | MessageEvent): readonly Delivery[] {
-    const state = this.#current(stream, channel)
+    const state = this.#covered(stream, channel)
     if (state === null) return []
-    if (state.newest !== null && compareIds(message.id, state.newest) <= 0) return []
-    state.newest = message.id
-    // The dedupe window rolled back with the log: a publisher's retry was stored once more in the new epoch.
-    const key = `${message.from ?? ''} ${message.messageId}`
-    const again = state.seen.has(key) && state.seen.get(key) !== state.epoch
-    remember(state.seen, key, state.epoch, SEEN)
-    return again ? [] : [{ kind: 'message', channel, message }]
+    const { id, from = '', messageId } = message
+    // What a stream says that is behind the application lies before the gap that the application was told.
+    if (stream.lives.get(channel) !== state.life) return []
+    if (state.newest !== null && compareIds(id, state.newest) <= 0) return []
+    const key = `${from} ${messageId}`
+    const before = state.seen.get(key)
+    // The same once more, after ids began anew.
+    if (before?.id === id) return []
+    state.newest = id
+    remember(state.seen, key, { id, losses: state.losses }, SEEN)
+    // The dedupe window was lost with the log: a publisher's retry was stored again.
+    if (before !== undefined && before.losses !== state.losses) return []
+    return [{ kind: 'message', channel, message }]
   }
 
+  /** Never taken for a duplicate: what another stream delivered says nothing about what is missing here. */
   #gap(stream: StreamState, gap: GapEvent): readonly Delivery[] {
-    const { channel, epoch } = gap
-    const state = this.#channels.get(channel)
-    if (state === undefined || !stream.covered.has(channel)) return []
+    const { channel, epoch, past } = gap
+    const state = this.#covered(stream, channel)
+    if (state === null) return []
     if (epoch !== undefined) {
-      stream.epochs.set(channel, epoch)
-      if (state.pastEpochs.has(epoch)) return []
-      if (epoch !== state.epoch) {
-        if (state.epoch !== undefined) state.pastEpochs.add(state.epoch)
-        state.epoch = epoch
-        state.newest = null
+      const together = stream.lives.get(channel) === state.life
+      // Opened when the application was there already, it finds the present life, which is no older.
+      const later = past !== true && stream.opened.get(channel) === state.life
+      stream.lives = new Map(stream.lives).set(channel, epoch)
+      if (epoch === state.life) {
+        // It was behind, and has caught up.
+      } else if (together || later) {
+        state.life = epoch
+        state.losses++
+        // The clock fell behind with the data: what follows has lower ids than what was lost.
+        if (state.newest !== null && compareIds(epoch, state.newest) < 0) state.newest = null
+      } else if (past !== true) {
+        // Into a life that the application does not know, by a way that did not lead through the application's: nobody can tell which is the later.
+        // A stream that is opened now finds out.
+        stream.missed = true
       }
-    } else if (stream.epochs.get(channel) !== state.epoch) return []
+    }
     return [{ kind: 'gap', channel, gap }]
   }
 

@@ -1,5 +1,5 @@
 /** Events as texts, made once for all who get them; used wherever the core prints. */
-import type { GapEvent, ServerEvent, SubscribedEvent } from '@rt/protocol'
+import type { GapEvent, Id, ServerEvent, SubscribedEvent } from '@rt/protocol'
 import type { Entry } from '../ports/broker'
 import type { OutItem } from '../ports/connection'
 
@@ -34,8 +34,9 @@ export function controlItem(event: ServerEvent): OutItem {
   return { kind: 'control', channel: null, json: JSON.stringify(event) }
 }
 
-export function gapItem(channel: string, reason: GapEvent['reason'], epoch: string | undefined): OutItem {
-  return controlItem({ type: 'gap', channel, reason, ...(epoch !== undefined && { epoch }) })
+export function gapItem(channel: string, reason: GapEvent['reason'], epoch: Id | undefined, past: boolean): OutItem {
+  const life = epoch === undefined ? {} : { epoch, ...(past && { past }) }
+  return controlItem({ type: 'gap', channel, reason, ...life })
 }
 
 /** An event that holds the stream's cursor; after a rewind of the stream it must be printed with the cursor that is true then. */

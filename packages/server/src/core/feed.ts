@@ -10,6 +10,8 @@ import { Ring, type RingBudget } from './ring'
 
 /** Pause before a subscribe that the broker refused is tried again, in milliseconds. */
 const RETRY = 500
+/** Channels without subscribers that may linger; beyond it the oldest go at once. */
+const LINGERING = 10_000
 
 export interface FeedOptions {
   readonly broker: Broker
@@ -44,6 +46,7 @@ export class Feed {
   readonly lanes = new Set<Lane>()
   readonly #options: FeedOptions
   readonly #channels = new Map<string, HeardChannel>()
+  readonly #lingering = new Set<HeardChannel>()
   up = false
   /** Grows whenever what was heard, confirmed or read so far does not fit together with what comes. */
   generation = 0
@@ -81,6 +84,7 @@ export class Feed {
     if (channel.linger !== null) {
       this.#options.clock.clearTimeout(channel.linger)
       channel.linger = null
+      this.#lingering.delete(channel)
     }
     return channel
   }
@@ -88,11 +92,17 @@ export class Feed {
   /** Nobody may need it any more: it lingers, so that polls do not subscribe and unsubscribe all the time. */
   release(channel: HeardChannel): void {
     if (channel.subscriptions.size > 0 || channel.live.size > 0 || channel.linger !== null) return
-    channel.linger = this.#options.clock.setTimeout(() => {
-      this.#channels.delete(channel.name)
-      channel.ring.reset()
-      this.#options.broker.unsubscribe(this.partition, [channel.name])
-    }, this.#options.linger)
+    channel.linger = this.#options.clock.setTimeout(() => this.#forget(channel), this.#options.linger)
+    this.#lingering.add(channel)
+    if (this.#lingering.size > LINGERING) this.#forget(this.#lingering.values().next().value as HeardChannel)
+  }
+
+  #forget(channel: HeardChannel): void {
+    this.#options.clock.clearTimeout(channel.linger)
+    this.#lingering.delete(channel)
+    this.#channels.delete(channel.name)
+    channel.ring.reset()
+    this.#options.broker.unsubscribe(this.partition, [channel.name])
   }
 
   channel(name: string): HeardChannel | undefined {

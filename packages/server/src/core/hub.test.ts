@@ -23,9 +23,11 @@ let clock: FakeClock
 let store: SimulatedStore
 let node: SimulatedNode
 let hub: Hub
+let reported: unknown[]
 
 beforeEach(() => {
   clock = new FakeClock()
+  reported = []
   store = new SimulatedStore({ partitions: 1, clock: new FakeClock(), page: 10, partition: () => 0 })
   node = store.node()
   hub = createHub({
@@ -39,6 +41,7 @@ beforeEach(() => {
     ringBytes: 10_000,
     ringSize: 10,
     linger: 5_000,
+    report: (error) => reported.push(error),
     defer: (run) => void setImmediate(run),
   })
 })
@@ -185,6 +188,26 @@ describe('a stream', () => {
     open(wire, fresh('a'))
     clock.advance(200 * HEARTBEAT)
     expect(wire.ended).toBe('draining')
+  })
+})
+
+describe('a wire that throws', () => {
+  it('costs its own stream only', async () => {
+    const broken = new TestWire()
+    const healthy = new TestWire()
+    open(broken, fresh('a'))
+    open(healthy, fresh('a'))
+    await settle()
+    broken.write = () => {
+      throw new RangeError('Invalid string length')
+    }
+    await publish('a')
+    expect(broken.ended).toBe('internal')
+    expect(reported).toHaveLength(1)
+    await publish('a')
+    clock.advance(5 * HEARTBEAT)
+    expect(healthy.events.filter(({ type }) => type === 'message')).toHaveLength(2)
+    expect(healthy.types().filter((type) => type === 'beat').length).toBeGreaterThan(2)
   })
 })
 

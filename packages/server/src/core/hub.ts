@@ -5,6 +5,7 @@ import type { Wire } from '../ports/connection'
 import type { ChannelRules, Hub, Stream, StreamRequest } from '../ports/hub'
 import { historyJson, liveItem } from './events'
 import { Feed } from './feed'
+import { newest } from './history'
 import type { RingBudget } from './ring'
 import { StreamConnection, type StreamHost } from './stream'
 
@@ -29,6 +30,8 @@ export interface HubOptions {
   readonly linger: number
   /** Runs something at the end of this turn of the event loop. */
   readonly defer: (run: () => void) => void
+  /** Told of faults that end a stream. */
+  readonly report: (error: unknown) => void
 }
 
 /** In how many parts a heartbeat is cut, so that not all connections beat at once. */
@@ -72,7 +75,7 @@ class NodeHub implements Hub, StreamHost {
     this.life = life
     this.outboxBytes = outboxBytes
     this.pageBytes = pageBytes
-    const budget: RingBudget = { used: 0, limit: ringBytes }
+    const budget: RingBudget = { used: 0, limit: ringBytes, rings: new Set() }
     this.#feeds = Array.from({ length: broker.partitions }, (_, partition) => {
       const feed: Feed = new Feed({
         broker,
@@ -115,10 +118,7 @@ class NodeHub implements Hub, StreamHost {
   async history(channel: string, rules: ChannelRules, last: number): Promise<string[]> {
     const life = lifeOfLast(rules.history)
     const read = await this.feedOf(channel).reader.read([{ channel, life, position: null, last }])
-    return read
-      .tail(channel)
-      .entries.slice(-last || Number.POSITIVE_INFINITY)
-      .map(historyJson)
+    return newest(read.tail(channel).entries, last, rules.history, this.clock.now()).map(historyJson)
   }
 
   close(): void {
@@ -162,6 +162,10 @@ class NodeHub implements Hub, StreamHost {
     this.#slotOf.delete(stream)
   }
 
+  report(error: unknown): void {
+    this.#options.report(error)
+  }
+
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #deliverLive(channel: string, body: string): void {
@@ -197,11 +201,11 @@ class NodeHub implements Hub, StreamHost {
   #scheduleBeat(): void {
     this.#beat = this.clock.setTimeout(
       () => {
+        this.#scheduleBeat()
         this.#slot = (this.#slot + 1) % SLOTS
         for (const stream of [...(this.#slots[this.#slot] as Set<StreamConnection>)]) stream.beat()
-        this.#scheduleBeat()
-        // ±10 %, so that no beat keeps step with somebody's time-out.
       },
+      // ±10 %, so that no beat keeps step with somebody's time-out.
       (this.heartbeat / SLOTS) * (0.9 + 0.2 * Math.random()),
     )
   }

@@ -5,6 +5,7 @@ import type { OutItem } from '../ports/connection'
 import type { SubscriptionRequest } from '../ports/hub'
 import { messageItem } from './events'
 import type { Feed, HeardChannel } from './feed'
+import { newest } from './history'
 import { type PageItem, planPage } from './page'
 import type { SharedRead, Want } from './reader'
 
@@ -23,12 +24,14 @@ export interface LaneOwner {
   publication(item: OutItem, latest: boolean): void
   /** Prints a publication of a page, which is bounded by itself. */
   pagePublication(item: OutItem, latest: boolean): void
-  gap(channel: string, reason: 'history' | 'epoch' | 'cursor', epoch: Id | undefined): void
+  gap(channel: string, reason: 'history' | 'epoch' | 'cursor', epoch: Id | undefined, past?: boolean): void
   subscribed(event: Omit<SubscribedEvent, 'type' | 'history' | 'cursor'>, history: readonly Entry[] | null): void
   /** Flushes what was printed: the next page comes only while the wire is writable. */
   pageDone(): void
   /** The lane reached the present and has nothing left to do. */
   caughtUp(): void
+  /** Something is wrong in here: the stream must end, for it can't go on rightly. */
+  failed(error: unknown): void
 }
 
 /** One channel of one stream. */
@@ -118,6 +121,10 @@ export class Lane {
     return true
   }
 
+  get empty(): boolean {
+    return this.#subscriptions.size === 0
+  }
+
   has(channel: string): boolean {
     return this.#subscriptions.has(channel)
   }
@@ -160,7 +167,7 @@ export class Lane {
 
   /** Goes on with whatever is to be done: catching up, channels that join. */
   wake(): void {
-    if (!this.#running) void this.#run()
+    if (!this.#running) this.#run().catch((error: unknown) => this.#owner.failed(error))
   }
 
   async #run(): Promise<void> {
@@ -175,11 +182,12 @@ export class Lane {
       const reading = this.#live
         ? []
         : [...this.#subscriptions.values()].filter((subscription) => !subscription.joining)
+      let read: SharedRead
       try {
         // The link must carry a channel before its log is read: what comes between is in the ring then.
         for (const { channel } of [...joining, ...reading]) if (!channel.confirmed) await this.feed.confirm(channel)
         if (isVoid()) continue
-        const read = await this.feed.reader.read([
+        read = await this.feed.reader.read([
           ...joining.map(
             ({ channel, last }): Want => ({
               channel: channel.name,
@@ -197,20 +205,19 @@ export class Lane {
             }),
           ),
         ])
-        // A read that spans a link loss says nothing about the link that is there now.
-        if (isVoid() || !this.feed.agree(read.lineage.epoch)) continue
-        if (!this.#live && reading.length > 0)
-          this.#page(
-            reading.filter((subscription) => this.#holds(subscription)),
-            read,
-          )
-        for (const subscription of joining) if (this.#holds(subscription)) this.#join(subscription, read)
-        owner.pageDone()
       } catch {
-        if (isVoid()) continue
-        await new Promise<void>((resolve) => owner.clock.setTimeout(resolve, RETRY))
+        // The broker could not answer.
+        if (!isVoid()) await new Promise<void>((resolve) => owner.clock.setTimeout(resolve, RETRY))
+        continue
       }
+      // A read that spans a link loss says nothing about the link that is there now.
+      if (isVoid() || !this.feed.agree(read.lineage.epoch)) continue
+      const held = reading.filter((subscription) => this.#holds(subscription))
+      if (!this.#live && held.length > 0) this.#page(held, read)
+      for (const subscription of joining) if (this.#holds(subscription)) this.#join(subscription, read)
+      owner.pageDone()
     }
+    // In the turn in which the loop ended: whoever wakes the lane next must find it asleep.
     this.#running = false
     if (this.caughtUp && !owner.ended) owner.caughtUp()
   }
@@ -241,7 +248,7 @@ export class Lane {
       if (!subscription.joining || !subscription.fresh || ring.newest === null || ring.length < subscription.last)
         continue
       const start = this.#startAt(feed.epoch, ring.newest)
-      this.#establish(subscription, feed.epoch, start, subscription.last > 0 ? ring.tail(subscription.last) : null)
+      this.#establish(subscription, feed.epoch, start, ring.tail(subscription.last))
       moved = true
     }
     if (moved) this.#owner.pageDone()
@@ -260,7 +267,7 @@ export class Lane {
     this.#position = page.position
     if (!page.complete) return
     for (const { channel } of reading) {
-      const { entries, last } = read.after(channel.name)
+      const { entries, last } = read.after(channel.name, position.id)
       const newer = entries.filter((entry) => compareIds(entry.id, position.id) > 0)
       const whole = page.position.epoch === position.epoch && compareIds(newer[0]?.prev ?? last, position.id) <= 0
       if (whole) channel.ring.seed(position.id, newer, read.head)
@@ -275,7 +282,7 @@ export class Lane {
       this.#owner.pagePublication(messageItem(item.channel, item.entry), subscription.latest)
     } else {
       if (item.until !== undefined) this.#gaps.set(item.channel, { epoch, id: item.until })
-      this.#owner.gap(item.channel, item.reason, item.epoch)
+      this.#owner.gap(item.channel, item.reason, item.epoch, item.past)
     }
   }
 
@@ -289,6 +296,9 @@ export class Lane {
     const late = established.flatMap((subscription) =>
       subscription.channel.ring.after(from(subscription)).map((entry) => ({ subscription, entry })),
     )
+    // A read brought a ring further than the link is: printed now, it would stand before what the link still holds for other channels.
+    const reached = this.feed.position
+    if (late.some(({ entry }) => reached === null || compareIds(entry.id, reached) > 0)) return false
     late.sort((a, b) => compareIds(a.entry.id, b.entry.id))
     for (const { subscription, entry } of late)
       this.#owner.pagePublication(messageItem(subscription.channel.name, entry), subscription.latest)
@@ -314,18 +324,19 @@ export class Lane {
     if (!ring.covers(read.head)) return
     if (!subscription.fresh) {
       // It should have continued from a cursor that is none of ours, or has no place in this partition.
-      this.#owner.gap(name, 'cursor', `${read.lineage.epoch}~${read.head}`)
+      this.#owner.gap(name, 'cursor', start)
       this.#settle(subscription, read.lineage.epoch, start)
       return
     }
     const between = ring.after(read.head).filter((entry) => compareIds(entry.id, start) <= 0)
-    const { last } = subscription
-    this.#establish(subscription, read.lineage.epoch, start, last > 0 ? [...entries, ...between].slice(-last) : null)
+    this.#establish(subscription, read.lineage.epoch, start, [...entries, ...between])
   }
 
-  #establish(subscription: Subscription, epoch: Id, start: Id, history: readonly Entry[] | null): void {
+  #establish(subscription: Subscription, epoch: Id, start: Id, entries: readonly Entry[]): void {
     this.#settle(subscription, epoch, start)
-    this.#owner.subscribed({ channel: subscription.channel.name, id: start, epoch }, history)
+    const { channel, last } = subscription
+    const history = last > 0 ? newest(entries, last, channel.rules.history, this.#owner.clock.now()) : null
+    this.#owner.subscribed({ channel: channel.name, id: start, epoch }, history)
   }
 
   #settle(subscription: Subscription, epoch: Id, start: Id): void {

@@ -34,6 +34,7 @@ export function createNode({ channels, authenticate = () => null, broker = memor
     ringBytes: 2 ** 20,
     ringSize: 100,
     linger: 10_000,
+    report,
     defer: (run) => void setImmediate(run),
   })
   const authorize = createAuthorize(report)

@@ -189,7 +189,7 @@ describe('a page', () => {
         last: 4,
       },
     })
-    for (const each of wide.after('a').entries) Object.assign(each, { body: 'x'.repeat(60) })
+    for (const each of wide.after('a', '0-0').entries) Object.assign(each, { body: 'x'.repeat(60) })
     const page = planPage(at(1), [channel('a')], wide, 100)
     expect(short(page)).toBe('a2 a3')
     expect(page).toMatchObject({ position: at(3), complete: false })

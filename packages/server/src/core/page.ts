@@ -19,6 +19,8 @@ export type PageItem =
       readonly channel: string
       readonly reason: GapEvent['reason']
       readonly epoch?: Id
+      /** The life that begins here is over as well. */
+      readonly past?: boolean
       readonly until?: Id
     }
 
@@ -44,7 +46,7 @@ export function planPage(position: Position, channels: readonly PageChannel[], r
     else if (start !== null && joined >= 0)
       from = laterId(from, earlierId(start.id, (crossings[joined] as Crossing).end))
     if (told !== null) from = laterId(from, told)
-    return { channel, from, joined, answer: read.after(channel) }
+    return { channel, from, joined, answer: read.after(channel, after) }
   })
 
   // The page ends where the first truncated channel ends: beyond it that channel is not known, and the cursor speaks for all.
@@ -87,7 +89,8 @@ export function planPage(position: Position, channels: readonly PageChannel[], r
     }
     for (const { channel, joined } of plans) {
       // A channel that joined behind the border lost nothing at it.
-      if (joined <= border) items.push({ kind: 'gap', channel, reason: 'epoch', epoch })
+      const past = epoch !== lineage.epoch
+      if (joined <= border) items.push({ kind: 'gap', channel, reason: 'epoch', epoch, past })
     }
     reached = epoch
   }
@@ -104,16 +107,16 @@ function missingUntil(answer: ReadAnswer, from: Id): Id | null {
   return compareIds(whole, from) > 0 ? whole : null
 }
 
-/** One gap says it for all that is missing before the channel's next publication. */
+/** A gap of history says nothing beside a gap that follows before the channel's next publication. */
 function withoutNeedless(items: readonly PageItem[]): PageItem[] {
   const pending = new Map<string, number>()
   const kept: (PageItem | null)[] = []
   for (const item of items) {
-    if (item.kind === 'entry') pending.delete(item.channel)
-    else {
-      const before = pending.get(item.channel)
+    const before = pending.get(item.channel)
+    pending.delete(item.channel)
+    if (item.kind === 'gap') {
       if (before !== undefined) kept[before] = null
-      pending.set(item.channel, kept.length)
+      if (item.reason === 'history') pending.set(item.channel, kept.length)
     }
     kept.push(item)
   }
@@ -122,8 +125,6 @@ function withoutNeedless(items: readonly PageItem[]): PageItem[] {
 
 /** A position that this log has not reached: nothing can be said but that something may be missing; ids may start anew for this stream. */
 function forged(channels: readonly PageChannel[], epoch: Id, head: Id): Page {
-  const items = channels.map(
-    ({ channel }): PageItem => ({ kind: 'gap', channel, reason: 'cursor', epoch: `${epoch}~${head}` }),
-  )
+  const items = channels.map(({ channel }): PageItem => ({ kind: 'gap', channel, reason: 'cursor', epoch: head }))
   return { items, position: { epoch, id: head }, complete: true }
 }

@@ -90,6 +90,31 @@ describe('shared reads', () => {
     expect(done).toBe(true)
   })
 
+  it('do not keep those who are near waiting for the pages of those who are far behind', async () => {
+    const { calls, reader } = reads()
+    const cut = { entries: [{ id: '2-0', prev: '1-0', body: '' }], more: true, last: '9-0' }
+    void reader.read([want('a', '1-0')])
+    await turn()
+    calls[0]?.answer({})
+    await turn()
+    calls[1]?.answer({ answers: [cut] })
+    await turn()
+    // By chance, so not each time.
+    let served = 0
+    for (let i = 0; i < 40; i++) {
+      const both = Promise.all([reader.read([want('a', '1-0')]), reader.read([want('a', '8-0')])])
+      await turn()
+      const call = calls.at(-1)
+      call?.answer({
+        answers: call.requests.map(({ after }) => (after === '1-0' ? cut : { entries: [], more: false, last: '9-0' })),
+      })
+      const [far, near] = await both
+      expect(far.after('a', '1-0').more).toBe(true)
+      if (!near.after('a', '8-0').more) served++
+    }
+    expect(served).toBeGreaterThan(0)
+  })
+
   it('are asked anew when the log began another life', async () => {
     const { calls, reader } = reads()
     const result = reader.read([want('a', '5-0')])

@@ -1,5 +1,5 @@
 /** Reads of one partition's log, shared: while one is under way all who want to read wait for the next, which serves them together. */
-import { compareIds, type Id, type Position } from '@rt/protocol'
+import { compareIds, earlierId, type Id, type Position } from '@rt/protocol'
 import type { Broker, ReadAnswer, ReadRequest } from '../ports/broker'
 import { type Lineage, placeOf } from './epochs'
 
@@ -15,8 +15,8 @@ export interface Want {
 export interface SharedRead {
   readonly lineage: Lineage
   readonly head: Id
-  /** To a want with a position. */
-  after(channel: string): ReadAnswer
+  /** To a want with a position: what follows `from`, or an older place. */
+  after(channel: string, from: Id): ReadAnswer
   /** To a want without. */
   tail(channel: string): ReadAnswer
 }
@@ -34,6 +34,8 @@ export class Reader {
   readonly #partition: number
   #lineage: Lineage | null = null
   #waiting: Waiting | null = null
+  /** Channels whose last answer to somebody far behind was cut: those who are nearer may not be kept waiting by its pages. */
+  readonly #long = new Set<string>()
   #busy = false
 
   constructor(broker: Broker, partition: number) {
@@ -79,30 +81,49 @@ export class Reader {
     for (;;) {
       const lineage = this.#lineage
       const requests: ReadRequest[] = []
-      const index = new Map<string, number>()
-      for (const [channel, { life, positions }] of lineage === null ? [] : batch.after) {
-        let after: Id | null = null
-        for (const position of positions) {
-          const place = placeOf(position, lineage as Lineage).after
-          if (after === null || compareIds(place, after) < 0) after = place
+      const ask = (request: ReadRequest) => requests.push(request) - 1
+      const afters = new Map<string, number[]>()
+      const tails = new Map<string, number>()
+      if (lineage !== null) {
+        for (const [channel, { life, positions }] of batch.after) {
+          const places = this.#places(channel, positions, lineage)
+          afters.set(
+            channel,
+            places.map((after) => ask({ channel, after, last: 0, life })),
+          )
         }
-        index.set(`a${channel}`, requests.push({ channel, after, last: 0, life }) - 1)
-      }
-      for (const [channel, { life, last }] of lineage === null ? [] : batch.tail) {
-        index.set(`t${channel}`, requests.push({ channel, after: null, last, life }) - 1)
+        for (const [channel, { life, last }] of batch.tail)
+          tails.set(channel, ask({ channel, after: null, last, life }))
       }
       const { epoch, past, head, answers } = await this.#broker.read(this.#partition, lineage?.epoch ?? null, requests)
       this.#lineage = { epoch, past }
       // The positions are resolved anew when the log's life is another one than we believed.
       if (answers === null) continue
-      const answer = (key: string): ReadAnswer => answers[index.get(key) as number] as ReadAnswer
+      const answer = (index: number | undefined) => answers[index as number] as ReadAnswer
+      for (const [channel, [oldest]] of afters) {
+        if (answer(oldest).more) this.#long.add(channel)
+        else this.#long.delete(channel)
+      }
       return {
         lineage: this.#lineage,
         head,
-        after: (channel) => answer(`a${channel}`),
-        tail: (channel) => answer(`t${channel}`),
+        after: (channel, from) => {
+          const [oldest, nearer] = afters.get(channel) as number[]
+          const fits = nearer !== undefined && compareIds((requests[nearer] as { after: Id }).after, from) <= 0
+          return answer(fits ? nearer : oldest)
+        },
+        tail: (channel) => answer(tails.get(channel)),
       }
     }
+  }
+
+  /** Where to read a channel from: the oldest place that somebody waits at; and, when that takes several pages, somebody's place by chance. */
+  #places(channel: string, positions: readonly Position[], lineage: Lineage): Id[] {
+    const places = positions.map((position) => placeOf(position, lineage).after)
+    const oldest = places.reduce(earlierId)
+    if (!this.#long.has(channel)) return [oldest]
+    const other = places[Math.floor(Math.random() * places.length)] as Id
+    return other === oldest ? [oldest] : [oldest, other]
   }
 }
 

@@ -3,7 +3,7 @@ import type { Entry } from '../ports/broker'
 import { Ring } from './ring'
 
 const entry = (n: number, prev: number, body = 'x'): Entry => ({ id: `1-${n}`, prev: `1-${prev}`, body })
-const ring = (size = 3, limit = 1000) => new Ring({ used: 0, limit }, size)
+const ring = (size = 3, limit = 1000) => new Ring({ used: 0, limit, rings: new Set() }, size)
 
 describe('a ring', () => {
   it('knows nothing at first', () => {
@@ -47,12 +47,22 @@ describe('a ring', () => {
   })
 
   it('gives its oldest up when all rings together hold too much, and gives the bytes back', () => {
-    const budget = { used: 0, limit: 10 }
+    const budget = { used: 0, limit: 10, rings: new Set<Ring>() }
     const one = new Ring(budget, 100)
     for (const n of [1, 2, 3]) one.push(entry(n, n - 1, 'xxxx'))
     expect(one.length).toBe(2)
     expect(budget.used).toBe(8)
     one.reset()
     expect(budget.used).toBe(0)
+  })
+
+  it('gives up what channels at rest hold as well', () => {
+    const budget = { used: 0, limit: 10, rings: new Set<Ring>() }
+    const [idle, busy] = [new Ring(budget, 100), new Ring(budget, 100)]
+    for (const n of [1, 2]) idle.push(entry(n, n - 1, 'xxxx'))
+    for (const n of [3, 4, 5, 6]) busy.push(entry(n, n - 1, 'xxxx'))
+    expect([idle.length, busy.length]).toEqual([0, 2])
+    expect(idle.covers('1-1')).toBe(false)
+    expect(idle.covers('1-2')).toBe(true)
   })
 })

@@ -6,6 +6,8 @@ import type { Entry } from '../ports/broker'
 export interface RingBudget {
   used: number
   readonly limit: number
+  /** The rings that hold something; the first is the next to give something up. */
+  readonly rings: Set<Ring>
 }
 
 export class Ring {
@@ -80,18 +82,30 @@ export class Ring {
   #add(entry: Entry): void {
     this.#entries.push(entry)
     this.#budget.used += entry.body.length
+    this.#budget.rings.add(this)
   }
 
   #evict(): void {
-    while (this.#entries.length > 0 && (this.#entries.length > this.#size || this.#budget.used > this.#budget.limit)) {
-      const gone = this.#entries.shift() as Entry
-      this.#budget.used -= gone.body.length
-      this.coversFrom = gone.id
+    while (this.#entries.length > this.#size) this.#dropOldest()
+    // Each in turn, so that channels at rest do not keep the room for ever.
+    const { rings, limit } = this.#budget
+    for (const ring of rings) {
+      if (this.#budget.used <= limit) return
+      rings.delete(ring)
+      ring.#dropOldest()
+      if (ring.length > 0) rings.add(ring)
     }
+  }
+
+  #dropOldest(): void {
+    const gone = this.#entries.shift() as Entry
+    this.#budget.used -= gone.body.length
+    this.coversFrom = gone.id
   }
 
   #clear(): void {
     for (const entry of this.#entries) this.#budget.used -= entry.body.length
+    this.#budget.rings.delete(this)
     this.#entries = []
   }
 }

@@ -39,6 +39,8 @@ export interface StreamHost {
   /** Whether clients were told that this partition is away. */
   degraded(feed: Feed): boolean
   gone(stream: StreamConnection): void
+  /** Tells the app of a fault of ours. */
+  report(error: unknown): void
 }
 
 export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
@@ -107,6 +109,10 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
 
   get pageBytes(): number {
     return this.#host.pageBytes
+  }
+
+  get congested(): boolean {
+    return this.#outbox.bytes > this.#host.outboxBytes
   }
 
   get writable(): boolean {
@@ -186,8 +192,8 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     this.#dirty()
   }
 
-  gap(channel: string, reason: 'history' | 'epoch' | 'cursor', epoch: Id | undefined): void {
-    const item = gapItem(channel, reason, epoch)
+  gap(channel: string, reason: 'history' | 'epoch' | 'cursor', epoch: Id | undefined, past = false): void {
+    const item = gapItem(channel, reason, epoch, past)
     // Read again, a gap shows again; one that stands for a foreign cursor would not.
     this.#outbox.push(reason === 'cursor' ? item : { ...item, kind: 'publication', channel })
     this.#dirty()
@@ -248,12 +254,24 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
       const items = this.#outbox.take()
       this.#lastCursor = cursor ?? this.#lastCursor
       for (const lane of this.#lanes.values()) lane.flushed()
-      this.#writable = this.#wire.write(items, moved ? cursor : null)
+      try {
+        this.#writable = this.#wire.write(items, moved ? cursor : null)
+      } catch (error) {
+        // What it could not print is lost to it: it comes back and resumes. The others of this turn must not suffer.
+        this.failed(error)
+      }
     }
     if (this.#tellCaughtUp && !this.#closed) {
       this.#tellCaughtUp = false
       this.#wire.caughtUp?.()
     }
+  }
+
+  failed(error: unknown): void {
+    if (this.#closed) return
+    this.#host.report(error)
+    this.closed()
+    this.#wire.close(new RealtimeError('internal', 'The stream could not be printed.'))
   }
 
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -304,7 +322,13 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
       this.#host.feedOf(channel).release(heard)
       return
     }
-    this.#lanes.get(this.#host.feedOf(channel).partition)?.remove(channel)
+    const { partition } = this.#host.feedOf(channel)
+    const lane = this.#lanes.get(partition)
+    lane?.remove(channel)
+    if (lane?.empty !== true) return
+    // Else the cursor would grow by each partition that was ever used.
+    lane.close()
+    this.#lanes.delete(partition)
   }
 
   /** A slow reader: it re-enters the log as a whole, all partitions and channels, and nothing that waited is printed. */

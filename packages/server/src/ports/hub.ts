@@ -28,6 +28,8 @@ export interface StreamRequest {
 
 /** One live stream, as the gateway drives it. */
 export interface Stream {
+  /** More waits for this stream than its outbox may hold: no more answers now. */
+  readonly congested: boolean
   /** Adds a channel in mid-stream; printed as `subscribed` once it is established. A channel that is already there is printed again as `subscribed`. */
   subscribe(request: SubscriptionRequest): void
   /** Takes a channel off; prints `unsubscribed`, with `error` when the client did not ask for it. */
