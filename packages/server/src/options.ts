@@ -50,7 +50,7 @@ export interface RealtimeOptions<I extends Identity, S extends Record<string, St
   /** Bytes of recent publications that this node keeps for clients that come back, all channels together. 0 to 4 GiB, default 64 MiB. */
   readonly ringBytes?: number
   /**
-   * Told what the app's own functions (`authenticate`, rules, schemas) threw; clients only see `internal` or `forbidden`. Default: `console.error`.
+   * Told what the app's own functions (`authenticate`, rules, schemas) threw; clients only see `internal`. Default: `console.error`.
    */
   readonly onError?: (error: unknown) => void
 }
