@@ -52,6 +52,8 @@ class SimStream {
   readonly queue: ServerEvent[] = []
   /** The newest id printed of each partition. */
   readonly printed = new Map<number, string>()
+  /** The life of each partition's log that it prints. */
+  readonly lives = new Map<number, string>()
   full = false
   dead = false
   server: Stream | null = null
@@ -252,10 +254,13 @@ export class Schedule {
 
   /** One stream is printed in clock order, over all channels of a partition; only a new life of the log may start anew. */
   #inClockOrder(stream: SimStream, event: ServerEvent): void {
-    if (event.type !== 'message' && event.type !== 'gap') return
+    if (event.type !== 'message' && event.type !== 'gap' && event.type !== 'subscribed') return
     const partition = (this.#world.brokers[0] as Broker).partition(event.channel)
-    if (event.type === 'gap') {
-      if (event.epoch !== undefined) stream.printed.delete(partition)
+    if (event.type !== 'message') {
+      if (event.epoch !== undefined && event.epoch !== stream.lives.get(partition)) {
+        stream.lives.set(partition, event.epoch)
+        stream.printed.delete(partition)
+      }
       return
     }
     const before = stream.printed.get(partition)
