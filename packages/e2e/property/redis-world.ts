@@ -1,4 +1,5 @@
 /** A world on a real Redis, which is killed, restarted empty or rolled back, and whose links are cut; things move by themselves. */
+import { once } from 'node:events'
 import { compareIds, systemClock, timeOfId } from '@rt/protocol'
 import { type RedisBroker, redis } from '@rt/server/redis'
 import type { RedisServer } from '@rt/server/testing'
@@ -15,6 +16,7 @@ export class RedisWorld implements World {
   readonly #server: RedisServer
   readonly #losses: boolean
   readonly #observer: Redis
+  readonly #prefix: string
   readonly #stored = new Map<string, Stored>()
   readonly #rollbacks: number[] = []
   #sorted: readonly Stored[] = []
@@ -31,7 +33,7 @@ export class RedisWorld implements World {
   ): Promise<RedisWorld> {
     await server.start()
     const world = new RedisWorld(server, prefix, partitions, nodes, losses)
-    await world.#observer.psubscribe(`{${prefix}:*}:ch:*`)
+    await once(world.#observer, 'ready')
     return world
   }
 
@@ -39,8 +41,17 @@ export class RedisWorld implements World {
     this.#server = server
     this.#losses = losses
     this.brokers = Array.from({ length: nodes }, () => redis(server.url, { prefix, partitions }))
-    this.#observer = new Redis(server.url, { retryStrategy: () => 20, maxRetriesPerRequest: null })
+    this.#prefix = prefix
+    // What ioredis does by itself when it connects again may be cut off by the end of the schedule, and nobody would hear its rejection.
+    const quiet = {
+      autoResubscribe: false,
+      enableReadyCheck: false,
+      retryStrategy: () => 20,
+      maxRetriesPerRequest: null,
+    }
+    this.#observer = new Redis(server.url, quiet)
     this.#observer.on('error', () => {})
+    this.#observer.on('ready', () => this.#observer.psubscribe(`{${prefix}:*}:ch:*`).catch(() => {}))
     // An independent witness of what the store took: the announcements themselves.
     this.#observer.on('pmessage', (_pattern: string, name: string, text: string) => {
       const [header = '', body = ''] = text.split('\n', 2)
@@ -95,6 +106,14 @@ export class RedisWorld implements World {
   }
 
   async stored(): Promise<readonly Stored[]> {
+    // The witness may have been cut off as well: what is in the logs now was taken, too.
+    for (const key of (await this.#server.command('KEYS', `{${this.#prefix}:*}:log:*`)) as string[]) {
+      const channel = key.slice(key.indexOf(':log:') + 5)
+      for (const [id, fields] of (await this.#server.command('XRANGE', key, '-', '+')) as [string, string[]][]) {
+        const messageId = MESSAGE_ID.exec(fields.at(-1) ?? '')?.[1]
+        if (messageId !== undefined) this.saw({ channel, messageId, id })
+      }
+    }
     // The wall clock only goes forward here, so the ids tell the order, over all lives of the log.
     this.#sorted = [...this.#stored.values()].sort((a, b) => compareIds(a.id, b.id))
     return this.#sorted
