@@ -1,6 +1,6 @@
 /** Text ⇄ frames: the only place that parses JSON of the other end. */
 import { RealtimeError } from './errors'
-import type { Command, Json, OpenCommand, ServerEvent } from './frames'
+import type { Command, Json, OpenCommand, ServerEvent, WatchRequest } from './frames'
 import { limits } from './limits'
 import { isChannelName } from './names'
 
@@ -59,7 +59,7 @@ export function decodeOpen(text: string): OpenCommand {
   const value = parseJson(text)
   const entry: unknown = Array.isArray(value) && value.length === 1 ? value[0] : value
   if (!isRecord(entry) || entry['type'] !== 'open') throw bad('Expected one `open` command.')
-  const { channels, cursor, token } = entry
+  const { channels, cursor, token, watch, client, entered } = entry
   if (!Array.isArray(channels)) throw bad('`channels` must be an array.')
   if (channels.length > limits.channels)
     throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
@@ -79,8 +79,33 @@ export function decodeOpen(text: string): OpenCommand {
       }
     }),
     ...(cursor !== undefined && { cursor }),
+    ...(watch !== undefined && { watch: watchList(watch) }),
+    ...(client !== undefined && { client: clientName(client) }),
+    ...(entered !== undefined && { entered: nameList('entered', entered) }),
     ...(token !== undefined && { token }),
   }
+}
+
+function watchList(value: unknown): WatchRequest[] {
+  if (!Array.isArray(value)) throw bad('`watch` must be an array.')
+  if (value.length > limits.channels)
+    throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
+  return value.map((request: unknown) => {
+    if (!isRecord(request)) throw bad('Each of `watch` must be an object.')
+    return watchRequest(request)
+  })
+}
+
+function watchRequest({ channel, since }: Record<string, unknown>): WatchRequest {
+  if (since !== undefined && !isSince(since)) throw bad('`since` must be what `at` of an event was.')
+  return { channel: channelName(channel), ...(since !== undefined && { since }) }
+}
+
+function nameList(name: string, value: unknown): string[] {
+  if (!Array.isArray(value)) throw bad(`\`${name}\` must be an array.`)
+  if (value.length > limits.channels)
+    throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
+  return value.map(channelName)
 }
 
 function toCommand(entry: unknown): Command {
@@ -110,10 +135,38 @@ function toCommand(entry: unknown): Command {
       return { type: 'subscribe', channel: channelName(entry['channel']), ...(last !== undefined && { last }) }
     }
     case 'unsubscribe':
-      return { type: 'unsubscribe', channel: channelName(entry['channel']) }
+    case 'unwatch':
+      return { type: entry['type'], channel: channelName(entry['channel']) }
+    case 'watch':
+      return { type: 'watch', ...watchRequest(entry) }
+    case 'enter': {
+      const { state = null } = entry
+      return { type: 'enter', ...membership(entry), state: state as Json }
+    }
+    case 'leave':
+      return { type: 'leave', ...membership(entry) }
+    case 'members':
+      return { type: 'members', ref: ref(entry['ref']), channel: channelName(entry['channel']) }
     default:
       throw bad('Unknown command `type`.')
   }
+}
+
+function membership(entry: Record<string, unknown>): { ref: number; channel: string; client: string } {
+  return { ref: ref(entry['ref']), channel: channelName(entry['channel']), client: clientName(entry['client']) }
+}
+
+function clientName(value: unknown): string {
+  if (!isMessageId(value))
+    throw bad(`\`client\` must be 1 to ${limits.messageIdLength} letters, digits, "_" or "-".`)
+  return value
+}
+
+const SINCE = /^[0-9_-]{1,128}$/
+
+/** True for what may be the `at` of an event. */
+export function isSince(value: unknown): value is string {
+  return typeof value === 'string' && SINCE.test(value)
 }
 
 const MESSAGE_ID = /^[A-Za-z0-9_-]+$/

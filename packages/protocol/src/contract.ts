@@ -10,6 +10,12 @@ export interface ChannelContract {
   readonly live: boolean
   /** Whether clients may ever publish: the channel has a `publish` rule. */
   readonly publishable: boolean
+  /** What a member says when it enters: the presence schema's input; never: the channel has no presence. */
+  readonly presenceInput?: unknown
+  /** What others see of it: the schema's output as JSON carries it. */
+  readonly presence?: unknown
+  /** What `state` computes, as JSON carries it; never: the channel has none. */
+  readonly state?: unknown
 }
 
 /** All declared channels, by pattern. */

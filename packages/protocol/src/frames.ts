@@ -37,6 +37,10 @@ export interface SubscribedEvent {
   readonly epoch?: Id
   /** The newest publications up to `id`, oldest first, when `last` asked for them. */
   readonly history?: readonly HistoryItem[]
+  /** What the channel's `state` computed for this client, after the stream was positioned; absent where the channel declares none. */
+  readonly state?: Json
+  /** Only with `state`: the publications that came while it was computed, oldest first; it may know of them already. */
+  readonly updates?: readonly HistoryItem[]
   /** The stream's cursor now, so that a cut behind this event loses nothing. */
   readonly cursor?: string
 }
@@ -84,6 +88,57 @@ export interface GapEvent {
   readonly past?: true
 }
 
+/** Somebody who is present in a channel, with all tabs and devices taken together. */
+export interface Member {
+  /** Identity id. */
+  readonly id: string
+  /** What the member said last, on whichever tab; null when it said nothing. */
+  readonly state: Json
+}
+
+/** What happened to a member. `leave` carries the last state. */
+export interface PresenceChange {
+  readonly action: 'enter' | 'update' | 'leave'
+  readonly member: string
+  readonly state: Json
+}
+
+/** Who is present in a watched channel: first on a stream, and again when changes were missed or it is known again. */
+export interface MembersEvent {
+  readonly type: 'members'
+  readonly channel: string
+  /** The newest change that the list holds; `0-0`: none is remembered. */
+  readonly id: Id
+  /** Where the watch stands; echoed as `since`, never computed. */
+  readonly at: string
+  /** False: the broker can't tell now who is gone. Who is not in the list may be present all the same. */
+  readonly known: boolean
+  /** The whole list; absent when it is the one that was told before. */
+  readonly members?: readonly Member[]
+}
+
+/** Changes among the members of a watched channel, in order, at one moment. */
+export interface PresenceEvent {
+  readonly type: 'presence'
+  readonly channel: string
+  readonly id: Id
+  readonly at: string
+  readonly changes: readonly PresenceChange[]
+}
+
+/** The stream does not watch the channel's members, or not any more. */
+export interface UnwatchedEvent {
+  readonly type: 'unwatched'
+  readonly channel: string
+  readonly error?: ErrorBody
+}
+
+/** The stream said `entered`, but the broker knows of no such member: enter again. */
+export interface AbsentEvent {
+  readonly type: 'absent'
+  readonly channel: string
+}
+
 /** Whether the node reaches its broker. `degraded`: the stream stands still and resumes by itself. */
 export interface StatusEvent {
   readonly type: 'status'
@@ -122,6 +177,10 @@ export type ServerEvent =
   | MessageEvent
   | LiveEvent
   | GapEvent
+  | MembersEvent
+  | PresenceEvent
+  | UnwatchedEvent
+  | AbsentEvent
   | StatusEvent
   | ResultEvent
   | ErrorEvent
@@ -147,11 +206,24 @@ export interface ChannelRequest {
   readonly last?: number
 }
 
+/** A channel whose members are watched. */
+export interface WatchRequest {
+  readonly channel: string
+  /** `at` of the newest `members` or `presence` event of this channel; absent: the whole list first. */
+  readonly since?: string
+}
+
 /** Opens a stream: body of a POSTed SSE or poll request, first frame of a WebSocket opened with `?open=first`. */
 export interface OpenCommand {
   readonly type: 'open'
   readonly channels: readonly ChannelRequest[]
   readonly cursor?: string
+  /** Channels whose members to tell. */
+  readonly watch?: readonly WatchRequest[]
+  /** Random name of this client (a tab, a device) within its identity; the same on all its streams. */
+  readonly client?: string
+  /** Channels that this client has entered: it is present there for as long as this stream lives. */
+  readonly entered?: readonly string[]
   /** Taken as `Authorization: Bearer …` for clients that cannot send headers. */
   readonly token?: string
 }
@@ -186,4 +258,47 @@ export interface UnsubscribeCommand {
   readonly channel: string
 }
 
-export type Command = PublishCommand | HistoryCommand | SubscribeCommand | UnsubscribeCommand
+/** Makes this client present in the channel, or changes its state. Over WebSocket it holds for as long as that stream lives. */
+export interface EnterCommand {
+  readonly type: 'enter'
+  readonly ref: number
+  readonly channel: string
+  readonly client: string
+  readonly state: Json
+}
+
+export interface LeaveCommand {
+  readonly type: 'leave'
+  readonly ref: number
+  readonly channel: string
+  readonly client: string
+}
+
+/** Who is present: answered with `{ members, known }`. */
+export interface MembersCommand {
+  readonly type: 'members'
+  readonly ref: number
+  readonly channel: string
+}
+
+/** WebSocket only: begins to tell the channel's members on this stream. */
+export interface WatchCommand extends WatchRequest {
+  readonly type: 'watch'
+}
+
+/** WebSocket only. Answered by `unwatched`. */
+export interface UnwatchCommand {
+  readonly type: 'unwatch'
+  readonly channel: string
+}
+
+export type Command =
+  | PublishCommand
+  | HistoryCommand
+  | SubscribeCommand
+  | UnsubscribeCommand
+  | EnterCommand
+  | LeaveCommand
+  | MembersCommand
+  | WatchCommand
+  | UnwatchCommand

@@ -14,6 +14,10 @@ export const limits = {
   commands: 128,
   /** Channels of one connection. */
   channels: 128,
+  /** Bytes of a member's state as JSON. */
+  presenceBytes: 4096,
+  /** Clients (tabs, devices) of one member in one channel. */
+  clients: 64,
   /** Most publications that `last` or `history` may ask for. */
   history: 1000,
 } as const

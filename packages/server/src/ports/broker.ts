@@ -1,5 +1,6 @@
 /** The broker port: what the core asks of a log with publish and subscribe, and what every backend must promise. */
 import type { Id } from '@rt/protocol'
+import type { PresenceNotice, PresenceStore } from './presence'
 
 /** A publication as it reaches a node over its link. */
 export interface Publication {
@@ -88,6 +89,8 @@ export interface BrokerListener {
   publication(publication: Publication): void
   /** A message of a `live` channel from another node; never one that this node published. */
   live(channel: string, body: string): void
+  /** Changes of members in a watched channel; of one partition in clock order. */
+  presence(notice: PresenceNotice): void
   /** The link to this partition is there. Nothing is subscribed on it yet. Never called twice without `down` between. */
   up(partition: number): void
   /** The link is gone, or was found deaf; whatever was subscribed is not any more. */
@@ -123,5 +126,7 @@ export interface Broker {
   unsubscribe(partition: number, channels: readonly string[]): void
   /** All requests of one call see one moment of the partition. `expected`: the epoch that the `after`s belong to, null when unknown. */
   read(partition: number, expected: Id | null, requests: readonly ReadRequest[]): Promise<ReadResult>
+  /** Who is where, over the same links. */
+  readonly presence: PresenceStore
   close(): Promise<void>
 }
