@@ -1,6 +1,17 @@
 // What compiles against a declared contract, and what must not. Checked by `tsc -p tsconfig.test.json`; nothing here runs.
 import type { Declares } from '@rt/protocol'
-import type { ChannelName, Message, MessageOf, PublishOf, TypedChannel, TypedClient } from './types'
+import type {
+  ChannelName,
+  ChannelPresence,
+  MemberOf,
+  Message,
+  MessageOf,
+  PresenceChangeOf,
+  PresenceList,
+  PublishOf,
+  TypedChannel,
+  TypedClient,
+} from './types'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const is = <_True extends true>(): void => {}
@@ -21,6 +32,24 @@ type Realtime = Declares<{
     publishable: false
   }
   'cursors:{doc}': { input: { x: number }; output: { x: number }; live: true; publishable: true }
+  'doc:{id}': {
+    input: { op: string }
+    output: { op: string }
+    live: false
+    publishable: true
+    presenceInput: { name: string; since?: Date }
+    presence: { name: string; since?: string }
+    state: { text: string }
+  }
+  'list:{id}': {
+    input: 1
+    output: 1
+    live: false
+    publishable: false
+    presenceInput: never
+    presence: never
+    state: never
+  }
 }>
 declare const client: TypedClient<Realtime>
 declare const id: string
@@ -28,7 +57,13 @@ declare const id: string
 is<
   Equal<
     ChannelName<Realtime>,
-    `chat:${string}` | 'chat:lobby' | `user:${string}` | `user:${string}:notifications` | `cursors:${string}`
+    | `chat:${string}`
+    | 'chat:lobby'
+    | `user:${string}`
+    | `user:${string}:notifications`
+    | `cursors:${string}`
+    | `doc:${string}`
+    | `list:${string}`
   >
 >()
 
@@ -91,7 +126,51 @@ const either = client.channel(Math.random() > 0.5 ? 'chat:lobby' : 'cursors:a')
 void either.publish({ shout: 'x' })
 void either.publish({ shout: 'x', x: 1 })
 
+// Presence, where the channel declares it.
+const doc = client.channel('doc:7')
+is<Equal<typeof doc.presence, ChannelPresence<{ name: string; since?: string }, { name: string; since?: Date }>>>()
+void doc.presence.enter({ name: 'Ada', since: new Date() }).then((none) => is<Equal<typeof none, void>>())
+void doc.presence.update({ name: 'Ada' })
+// @ts-expect-error -- wrong state
+void doc.presence.enter({ name: 1 })
+// @ts-expect-error -- the schema wants a state
+void doc.presence.enter()
+const offPresence = doc.presence.subscribe(
+  ({ members, known }, change) => {
+    is<Equal<typeof known, boolean>>()
+    is<Equal<typeof members, readonly MemberOf<{ name: string; since?: string }>[]>>()
+    is<Equal<typeof change, PresenceChangeOf<{ name: string; since?: string }> | null>>()
+  },
+  { signal: new AbortController().signal },
+)
+is<Equal<typeof offPresence, () => void>>()
+void doc.presence.get().then((list) => is<Equal<typeof list, PresenceList<{ name: string; since?: string }>>>())
+// @ts-expect-error -- the list is not ours to change
+doc.presence.list.members.push({ id: '1', state: { name: '' } })
+// @ts-expect-error -- declares no presence
+void room.presence
+// @ts-expect-error -- declares no presence, as the server says it
+void client.channel('list:1').presence
+
+// State, where the channel declares it.
+is<Equal<typeof doc.state, { text: string } | undefined>>()
+doc.on('state', ({ state, id }) => {
+  is<Equal<typeof state, { text: string }>>()
+  is<Equal<typeof id, string>>()
+})
+doc.on('gap', (gap) => void gap.reason)
+// @ts-expect-error -- declares no state
+room.on('state', () => {})
+// @ts-expect-error -- declares no state
+void room.state
+// @ts-expect-error -- declares no state, as the server says it
+client.channel('list:1').on('state', () => {})
+
 declare const untyped: TypedClient
 const any = untyped.channel('whatever')
 any.subscribe((message) => is<Equal<typeof message.data, unknown>>())
 void any.publish({ anything: true })
+void any.presence.enter({ anything: true })
+any.presence.subscribe(({ members: [first] }) => is<Equal<typeof first, MemberOf<unknown> | undefined>>())
+any.on('state', ({ state }) => is<Equal<typeof state, unknown>>())
+is<Equal<typeof any.state, unknown>>()

@@ -3,7 +3,15 @@ import type { ChannelNames, ContractOf, Declares, GapEvent, Id, PatternOf, Realt
 
 /** What `createClient` knows when no `typeof rt` is given: every name, data unknown. */
 export type Undeclared = Declares<{
-  [name: string]: { input: unknown; output: unknown; live: false; publishable: true }
+  [name: string]: {
+    input: unknown
+    output: unknown
+    live: false
+    publishable: true
+    presenceInput: unknown
+    presence: unknown
+    state: unknown
+  }
 }>
 
 /** The channel names that the server declares: `` `chat:${string}` | 'news' ``. */
@@ -18,6 +26,18 @@ export type MessageOf<R extends Declares, C extends ChannelName<R>> = ContractFo
 export type PublishOf<R extends Declares, C extends ChannelName<R>> = ContractFor<R, C>['publishable'] extends true
   ? ContractFor<R, C>['input']
   : never
+
+// What a contract leaves out is not declared, as what it has as `never`.
+type Declared<T, K extends string> = T extends { readonly [P in K]: infer V } ? V : never
+
+/** What members of channel `C` tell each other: the output of its `presence` schema, as JSON carries it; `never` when it has none. */
+export type PresenceOf<R extends Declares, C extends ChannelName<R>> = Declared<ContractFor<R, C>, 'presence'>
+
+/** What `presence.enter` of channel `C` takes: the input of its `presence` schema; `never` when it has none. */
+export type PresenceInputOf<R extends Declares, C extends ChannelName<R>> = Declared<ContractFor<R, C>, 'presenceInput'>
+
+/** What `state` of channel `C` computes, as JSON carries it; `never` when the server declares none. */
+export type StateOf<R extends Declares, C extends ChannelName<R>> = Declared<ContractFor<R, C>, 'state'>
 
 type IsLive<R extends Declares, C extends ChannelName<R>> = ContractFor<R, C>['live'] extends true ? true : false
 
@@ -65,8 +85,17 @@ export interface ChannelEvents {
   error: RealtimeError
 }
 
+/** What `channel.on` announces beside where the server declares `state`. */
+export interface StateEvents<State> {
+  /**
+   * The channel's state, which the server computed for this client as of publication `id`: told first, then the publications behind it as messages,
+   * then `subscribed`. Told anew after a gap.
+   */
+  state: { readonly channel: string; readonly state: State; readonly id: Id }
+}
+
 /** What every channel offers. */
-export interface ReadableChannel<Name extends string, M, Options> extends AsyncIterable<M> {
+export interface ReadableChannel<Name extends string, M, Options, Events = ChannelEvents> extends AsyncIterable<M> {
   readonly name: Name
   /**
    * Calls back for each publication, in order, each once. Returns its own undo.
@@ -76,7 +105,7 @@ export interface ReadableChannel<Name extends string, M, Options> extends AsyncI
    */
   subscribe(callback: (message: M) => void, options?: Options): () => void
   /** Listens to what is not a message. Returns its own undo. */
-  on<E extends keyof ChannelEvents>(event: E, callback: (value: ChannelEvents[E]) => void): () => void
+  on<E extends keyof Events>(event: E, callback: (value: Events[E]) => void): () => void
 }
 
 /** What channels with a log offer beside. */
@@ -94,14 +123,84 @@ export interface PublishableChannel<Data, Live extends boolean = false> {
   publish(data: Data, options?: PublishOptions): Promise<{ readonly id: Live extends true ? null : Id }>
 }
 
-/** A channel as `client.channel(name)` returns it. `publish` and `history` exist where the server declares them. */
+/** What channels with a `state` offer beside. */
+export interface StatefulChannel<State> {
+  /** The state that was told last; undefined before the first. Messages do not change it. */
+  readonly state: State | undefined
+}
+
+/** Somebody who is present in a channel, with all tabs and devices taken together. */
+export interface MemberOf<State = unknown> {
+  /** Identity id. */
+  readonly id: string
+  /** What the member said last, on whichever tab. */
+  readonly state: State
+}
+
+/** Who is present. Never changed: a new object at each change, the same one until then. */
+export interface PresenceList<State = unknown> {
+  readonly members: readonly MemberOf<State>[]
+  /** False while the server can't tell who is gone, or nothing is known yet. */
+  readonly known: boolean
+}
+
+/** What happened to a member. `leave` carries the last state. */
+export interface PresenceChangeOf<State = unknown> {
+  readonly action: 'enter' | 'update' | 'leave'
+  readonly member: MemberOf<State>
+}
+
+/** Who is where: membership of this client, and the list of members. */
+export interface ChannelPresence<State = unknown, Input = State> {
+  /**
+   * Makes this client present. Resolves when the server has stored it; it stays so through reconnects until {@link leave} or the end of the page.
+   * Rejects with `unauthenticated`, `forbidden`, `invalid_message`, `payload_too_large`, `broker_unavailable`, `timeout`.
+   *
+   * @example
+   * await client.channel('doc:7').presence.enter({ name: 'Ada' })
+   */
+  enter(state: Input): Promise<void>
+  /** Changes the state; rejects with `invalid_request` when this client has not entered. */
+  update(state: Input): Promise<void>
+  /** Ends this client's presence. The member is gone when none of its other tabs and devices is there. */
+  leave(): Promise<void>
+  /** Asks the server once. */
+  get(): Promise<PresenceList<State>>
+  /** What is known here, kept up to date while something is subscribed. */
+  readonly list: PresenceList<State>
+  /**
+   * Calls back with the list after each change, each told once. `change` is null when only `known` changed. Returns its own undo.
+   *
+   * @example
+   * const off = client.channel('doc:7').presence.subscribe(({ members }) => console.log(members.length))
+   */
+  subscribe(
+    callback: (list: PresenceList<State>, change: PresenceChangeOf<State> | null) => void,
+    options?: { readonly signal?: AbortSignal },
+  ): () => void
+}
+
+/** What channels with a `presence` schema offer beside. */
+export interface PresentChannel<State, Input> {
+  readonly presence: ChannelPresence<State, Input>
+}
+
+/** What `channel.on` announces for channel `C`. */
+export type ChannelEventsOf<R extends Declares, C extends ChannelName<R>> = [StateOf<R, C>] extends [never]
+  ? ChannelEvents
+  : ChannelEvents & StateEvents<StateOf<R, C>>
+
+/** A channel as `client.channel(name)` returns it. `publish`, `history`, `presence` and `state` exist where the server declares them. */
 export type TypedChannel<R extends Declares, C extends ChannelName<R>> = ReadableChannel<
   C,
   Message<MessageOf<R, C>, IsLive<R, C>>,
-  IsLive<R, C> extends true ? Omit<SubscribeOptions, 'last'> : SubscribeOptions
+  IsLive<R, C> extends true ? Omit<SubscribeOptions, 'last'> : SubscribeOptions,
+  ChannelEventsOf<R, C>
 > &
   (IsLive<R, C> extends true ? unknown : LoggedChannel<Message<MessageOf<R, C>>>) &
-  ([PublishOf<R, C>] extends [never] ? unknown : PublishableChannel<PublishOf<R, C>, IsLive<R, C>>)
+  ([PublishOf<R, C>] extends [never] ? unknown : PublishableChannel<PublishOf<R, C>, IsLive<R, C>>) &
+  ([PresenceOf<R, C>] extends [never] ? unknown : PresentChannel<PresenceOf<R, C>, PresenceInputOf<R, C>>) &
+  ([StateOf<R, C>] extends [never] ? unknown : StatefulChannel<StateOf<R, C>>)
 
 /** The part of the client that depends on the declared channels. */
 export interface TypedClient<R extends Declares = Undeclared> {
