@@ -13,7 +13,7 @@ export {
 } from './channel'
 export type { Duration } from './duration'
 export type { FetchHandler } from './hosts/fetch'
-export type { NodeHandler, NodeServer } from './hosts/node'
+export type { AttachOptions, NodeHandler, NodeServer } from './hosts/node'
 export type { RealtimeOptions } from './options'
 export type { Broker } from './ports/broker'
 export type { Identity } from './ports/connection'

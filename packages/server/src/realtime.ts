@@ -23,7 +23,7 @@ import { readOrigins } from './core/origins'
 import { createPublishing } from './core/publishing'
 import { createSequence } from './core/sequence'
 import { createFetchHandler, type FetchHandler } from './hosts/fetch'
-import { attach, createNodeHandler, type NodeHandler, type NodeServer } from './hosts/node'
+import { type AttachOptions, attach, createNodeHandler, type NodeHandler, type NodeServer } from './hosts/node'
 import { type RealtimeOptions, readSettings } from './options'
 import type { Identity } from './ports/connection'
 
@@ -77,16 +77,23 @@ export interface Realtime<C extends Contract = Contract> extends Declares<C> {
   ): Promise<StoredMessage<For<C, Name>['output']>[]>
 
   /**
-   * Serves `path` of a node:http(s) server, all transports, and leaves its other routes and upgrades alone. Returns its own undo.
+   * Serves `path` of a node:http(s) server, all transports, and leaves its other routes and upgrades alone. It comes before the app: with
+   * `http: false` it takes WebSocket alone, and a route with {@link handler} or {@link fetch} the rest. Returns its own undo.
    *
    * @example
    * const server = createServer(app)
    * rt.attach(server)
    * server.listen(3000)
    */
-  attach(server: NodeServer): () => void
+  attach(server: NodeServer, options?: AttachOptions): () => void
 
-  /** SSE, polling and commands as `(req, res)` for node:http, Express, Fastify. WebSocket needs {@link attach} beside it. */
+  /**
+   * SSE, polling and commands as `(req, res)` for node:http, Express, Fastify. WebSocket needs {@link attach} beside it.
+   *
+   * @example
+   * app.all('/rt', rt.handler)
+   * rt.attach(app.listen(3000), { http: false })
+   */
   readonly handler: NodeHandler
 
   /** SSE, polling and commands as a web-standard function, for Hono, Bun, Deno. Never rejects. */
@@ -203,7 +210,7 @@ export function createRealtime(
       })
     },
 
-    attach: (server) => attach(server, gateway),
+    attach: (server, attachOptions) => attach(server, gateway, attachOptions),
     handler: createNodeHandler(gateway),
     fetch,
     handlers: { GET: fetch, POST: fetch, OPTIONS: fetch },

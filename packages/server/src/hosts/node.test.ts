@@ -103,6 +103,32 @@ describe('attach', () => {
     expect([gateway.executed.length, newer.executed.length]).toEqual([1, 1])
   })
 
+  test('with `http: false` takes WebSocket alone: requests reach the route behind the middleware of the app', async () => {
+    const handler = createNodeHandler(gateway)
+    await listen((req, res) => {
+      res.setHeader('x-middleware', 'was here')
+      if (req.url?.startsWith('/rt')) handler(req, res)
+      else res.end('app')
+    })
+    attach(server, gateway, { http: false })
+    const answer = await fetch(`${base}/rt`, post)
+    expect([answer.status, answer.headers.get('x-middleware')]).toEqual([200, 'was here'])
+    expect(await (await fetch(base)).text()).toBe('app')
+    expect(await firstMessage('/rt')).toContain('hello')
+  })
+
+  test('with `http: false` beside one that serves all of the path, that one goes on to answer requests', async () => {
+    await listen()
+    const newer = new ScriptedGateway()
+    attach(server, gateway)
+    attach(server, newer, { http: false })
+    await fetch(`${base}/rt`, post)
+    expect([gateway.executed.length, newer.executed.length]).toEqual([1, 0])
+    const opened = newer.opened()
+    void firstMessage('/rt')
+    await opened
+  })
+
   test('is undone without a trace for new requests, and open streams go on', async () => {
     await listen((_, res) => res.end('app'))
     const undo = attach(server, gateway)

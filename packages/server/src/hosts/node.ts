@@ -13,6 +13,14 @@ import { type CompleteReply, errorReply, invalid } from '../transports/reply'
 /** A server to attach to. */
 export type NodeServer = HttpServer | HttpsServer | Http2Server | Http2SecureServer
 
+export interface AttachOptions {
+  /**
+   * False: WebSocket alone, and requests go on to the app, where a route with `rt.handler` or `rt.fetch` answers behind the app's own middleware.
+   * Default true: requests of the path are answered before the app sees them.
+   */
+  readonly http?: boolean
+}
+
 /** What Fastify gives to a route's handler, as far as it is needed here. */
 export interface FastifyRequestLike {
   readonly raw: IncomingMessage
@@ -25,7 +33,8 @@ export interface FastifyReplyLike {
 
 /**
  * Answers SSE, polls and commands: `(req, res)` of node:http, `(req, res, next)` of Express and Connect, `(request, reply)` of Fastify.
- * As bare middleware it passes requests of other paths on. WebSocket needs {@link attach} beside it.
+ * As bare middleware it passes requests of other paths on. WebSocket needs {@link attach} beside it, with `http: false`: else
+ * that answers first.
  *
  * @example
  * app.all('/rt', rt.handler)      // Express
@@ -61,10 +70,10 @@ export function createNodeHandler(gateway: Gateway): NodeHandler {
 }
 
 /**
- * Serves `gateway.path` of a server, upgrades included, and leaves everything else to who else listens there, whether they came before or come
+ * Serves `gateway.path` of a server, upgrades included (with `http: false` these alone), and leaves everything else to who else listens there, whether they came before or come
  * later. Returns its own undo, which lets streams that are open go on.
  */
-export function attach(server: NodeServer, gateway: Gateway): () => void {
+export function attach(server: NodeServer, gateway: Gateway, { http = true }: AttachOptions = {}): () => void {
   const endpoint = createEndpoint(gateway)
   // Loaded only here, so that who never attaches never loads ws.
   const websocket = import('../transports/websocket').then(
@@ -75,7 +84,7 @@ export function attach(server: NodeServer, gateway: Gateway): () => void {
   )
   return intercept(server, {
     path: gateway.path,
-    request: (req, res) => void serve(endpoint, req, res, undefined),
+    request: http ? (req, res) => void serve(endpoint, req, res, undefined) : null,
     upgrade(raw, socket, head) {
       socket.on('error', () => socket.destroy())
       void websocket.then(async (upgrade) => {
@@ -93,7 +102,8 @@ export function attach(server: NodeServer, gateway: Gateway): () => void {
 /** One path of one server. */
 interface Route {
   readonly path: string
-  request(req: IncomingMessage, res: ServerResponse): void
+  /** Null: requests are the app's. */
+  readonly request: ((req: IncomingMessage, res: ServerResponse) => void) | null
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void
 }
 
@@ -123,9 +133,9 @@ function install(server: NodeServer): Route[] {
     if (event !== 'request' && event !== 'upgrade') return emit.call(server, event, ...args)
     const req = args[0] as IncomingMessage
     const path = targetOf(req.url).split('?', 1)[0]
-    const route = routes.find((candidate) => candidate.path === path)
+    const route = routes.find((candidate) => candidate.path === path && candidate[event] !== null)
     if (route === undefined) return emit.call(server, event, ...args)
-    if (event === 'request') route.request(req, args[1] as ServerResponse)
+    if (event === 'request') route.request?.(req, args[1] as ServerResponse)
     else route.upgrade(req, args[1] as Duplex, args[2] as Buffer)
     return true
   }
