@@ -1,5 +1,6 @@
 /** createClient: where the parts are joined. Read it first. */
 import type { Declares, RealtimeError } from '@rt/protocol'
+import { randomId } from './channels/random-id'
 import { Registry } from './channels/registry'
 import { Connection } from './connection/connection'
 import { createEnvironment, resolveUrl } from './connection/environment'
@@ -40,7 +41,7 @@ export interface Client<R extends Declares = Undeclared> extends TypedClient<R> 
    * Rejects with `unsupported` when it is not among `transports` or does not work here; then the present one goes on.
    */
   switchTo(transport: Rung): Promise<void>
-  /** Ends everything for good; commands that wait reject with `closed`. */
+  /** Ends everything for good; commands that wait reject with `closed`. What was entered is left, as far as the link lets it through. */
   close(): void
 }
 
@@ -74,9 +75,12 @@ export function createClient<R extends Declares = Undeclared>(
       post,
       token: options.token,
       timeout: options.timeout ?? 30_000,
+      client: randomId(),
     },
     {
       deliver: (delivery) => registry.deliver(delivery),
+      presence: (delivery) => registry.deliverPresence(delivery),
+      expelled: (channel, error) => registry.expelled(channel, error),
       status: (status) => listeners.emit('status', status),
       transport: (rung) => listeners.emit('transport', rung),
       error: unheard,
@@ -85,6 +89,11 @@ export function createClient<R extends Declares = Undeclared>(
   const registry = new Registry({
     subscribe: (channel, last) => connection.subscribe(channel, last),
     unsubscribe: (channel) => connection.unsubscribe(channel),
+    watch: (channel) => connection.watch(channel),
+    unwatch: (channel) => connection.unwatch(channel),
+    enter: (channel, state) => connection.enter(channel, state),
+    update: (channel, state) => connection.update(channel, state),
+    leave: (channel) => connection.leave(channel),
     execute: (order, signal) => connection.execute(order, signal),
     closed: () => connection.status === 'closed',
     now: () => environment.clock.now(),

@@ -19,6 +19,11 @@ function setUp() {
         if (order.type !== 'history') return
         histories.push({ last: order.last, answer: (...list) => resolve(numbers(...list)), fail: reject })
       }),
+    watch: (name) => asked.push(`watch ${name}`),
+    unwatch: (name) => asked.push(`unwatch ${name}`),
+    enter: async () => {},
+    update: async () => {},
+    leave: async () => {},
     closed: () => closed,
     now: () => 0,
     unheard: ({ code }) => unheard.push(code),

@@ -10,46 +10,56 @@ import {
   toRealtimeError,
 } from '@rt/protocol'
 import { Listeners } from '../listeners'
-import type { ChannelEvents, PublishOptions, SubscribeOptions } from '../types'
+import type { ChannelEvents, PublishOptions, StateEvents, SubscribeOptions } from '../types'
 import { iterate } from './iterator'
 import type { Order } from './outbox'
+import { Presence, type PresencePort } from './presence'
+import { randomId } from './random-id'
 import { type AnyMessage, Subscriber } from './subscriber'
 import type { Delivery } from './subscriptions'
+import type { PresenceDelivery } from './watches'
 
 /** What a channel asks of the connection. */
-export interface ChannelPort {
+export interface ChannelPort extends PresencePort {
   subscribe(channel: string, last: number): void
   unsubscribe(channel: string): void
-  execute(order: Order, signal: AbortSignal | undefined): Promise<unknown>
-  /** The client was closed: nothing comes any more. */
-  closed(): boolean
   /** Wall time in milliseconds. */
   now(): number
   /** An error that none of the channel's listeners took. */
   unheard(error: RealtimeError): void
 }
 
+type Events = ChannelEvents & StateEvents<Json>
+
 export class Channel implements AsyncIterable<AnyMessage> {
   readonly name: string
+  readonly presence: Presence
   readonly #port: ChannelPort
-  readonly #listeners = new Listeners<ChannelEvents>()
+  readonly #listeners = new Listeners<Events>()
   /** Each with what frees it. */
   readonly #subscribers = new Map<Subscriber, () => void>()
   /** How many of the newest publications the stream was asked for; null once it is established. */
   #asked: number | null = null
   /** Publications that came before `subscribed`: the history. */
   #history: AnyMessage[] = []
+  #state: Json | undefined
 
   constructor(name: string, port: ChannelPort) {
     this.name = name
+    this.presence = new Presence(name, port)
     this.#port = port
+  }
+
+  /** The state that was told last. */
+  get state(): Json | undefined {
+    return this.#state
   }
 
   subscribe(callback: (message: AnyMessage) => void, options: SubscribeOptions = {}): () => void {
     return this.#subscribe(callback, options)
   }
 
-  on<E extends keyof ChannelEvents>(event: E, callback: (value: ChannelEvents[E]) => void): () => void {
+  on<E extends keyof Events>(event: E, callback: (value: Events[E]) => void): () => void {
     return this.#listeners.on(event, callback)
   }
 
@@ -58,7 +68,7 @@ export class Channel implements AsyncIterable<AnyMessage> {
       type: 'publish',
       channel: this.name,
       data: data as Json,
-      messageId: options.messageId ?? randomMessageId(),
+      messageId: options.messageId ?? randomId(),
     }
     const value = await this.#port.execute(order, options.signal)
     return { id: typeof value === 'object' && value !== null && 'id' in value ? (value.id as Id) : null }
@@ -94,8 +104,17 @@ export class Channel implements AsyncIterable<AnyMessage> {
         this.#listeners.emit('gap', { channel, reason })
         return
       }
+      case 'state': {
+        const { channel, state, id } = delivery
+        this.#state = state
+        this.#listeners.emit('state', { channel, state, id })
+        // What follows up to `subscribed` came behind the history.
+        this.#giveHistory()
+        return
+      }
       case 'subscribed':
-        this.#established()
+        this.#giveHistory()
+        this.#listeners.emit('subscribed', { channel: this.name })
         return
       case 'refused':
         this.#refused(errorFromBody(delivery.event.error ?? {}))
@@ -105,9 +124,25 @@ export class Channel implements AsyncIterable<AnyMessage> {
     }
   }
 
+  /** About its members, from the connection, in order. */
+  deliverPresence(delivery: PresenceDelivery): void {
+    if (delivery.kind === 'members') {
+      this.presence.deliver(delivery)
+      return
+    }
+    this.presence.end()
+    this.#fail(errorFromBody(delivery.error))
+  }
+
+  /** This client is not present here any more, and not by the application. */
+  expelled(error: RealtimeError): void {
+    this.#fail(error)
+  }
+
   /** The client is closed. */
   close(): void {
     this.#endAll(null)
+    this.presence.end()
   }
 
   #subscribe(
@@ -156,14 +191,16 @@ export class Channel implements AsyncIterable<AnyMessage> {
     subscriber.catchUp(history)
   }
 
-  #established(): void {
+  /** The stream is complete from here on. */
+  #giveHistory(): void {
+    if (this.#asked === null) return
     const history = this.#history
-    this.#forget()
+    this.#asked = null
+    this.#history = []
     for (const subscriber of [...this.#subscribers.keys()]) {
       if (subscriber.waits) void this.#catchUp(subscriber)
       else if (subscriber.last > 0) for (const message of history.slice(-subscriber.last)) subscriber.give(message)
     }
-    this.#listeners.emit('subscribed', { channel: this.name })
   }
 
   #spread(message: AnyMessage): void {
@@ -193,18 +230,14 @@ export class Channel implements AsyncIterable<AnyMessage> {
     return told
   }
 
-  /** As before the first subscriber, or behind the history. */
+  /** As before the first subscriber. */
   #forget(): void {
     this.#asked = null
     this.#history = []
+    this.#state = undefined
   }
 
   #message({ data, id, messageId, from }: HistoryItem): AnyMessage {
     return { channel: this.name, data, from: from ?? null, id, messageId, time: timeOfId(id) }
   }
-}
-
-/** 128 random bits. Not randomUUID(), which pages without HTTPS lack. */
-function randomMessageId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -1,10 +1,13 @@
 /** Commands from the moment they are given until they are answered, over whatever link there is; owned by the connection. */
 import {
   type Clock,
+  type EnterCommand,
   errorFromBody,
   type HistoryCommand,
   type Json,
+  type LeaveCommand,
   limits,
+  type MembersCommand,
   type Outcome,
   type PublishCommand,
   RealtimeError,
@@ -19,7 +22,12 @@ export const capacity = { commands: 1000, bytes: 1024 * 1024 } as const
 const FRAME = limits.frameBytes - 2
 
 /** A command without what the outbox gives it. */
-export type Order = Omit<PublishCommand, 'ref'> | Omit<HistoryCommand, 'ref'>
+export type Order =
+  | Omit<PublishCommand, 'ref'>
+  | Omit<HistoryCommand, 'ref'>
+  | Omit<EnterCommand, 'ref'>
+  | Omit<LeaveCommand, 'ref'>
+  | Omit<MembersCommand, 'ref'>
 
 /** What carries a frame: a link, or one POST. Commands on one carrier are executed in order. */
 export type Carrier = object
@@ -39,6 +47,8 @@ interface Entry {
   tries: number
   /** Not sent before. */
   retryAt: number
+  /** Told each time it is sent. */
+  readonly sent: ((carrier: Carrier) => void) | undefined
   release: () => void
 }
 
@@ -74,8 +84,8 @@ export class Outbox {
     return this.#live.has(channel)
   }
 
-  /** Takes a command in. Resolves and rejects with what becomes of it. */
-  add(order: Order, signal: AbortSignal | undefined): Promise<Json> {
+  /** Takes a command in. Resolves and rejects with what becomes of it. `sent` is told what carries it, each time that it is sent. */
+  add(order: Order, signal: AbortSignal | undefined, sent?: (carrier: Carrier) => void): Promise<Json> {
     const ref = ++this.#ref
     let text: string
     try {
@@ -114,6 +124,7 @@ export class Outbox {
         doubt: false,
         tries: 0,
         retryAt: 0,
+        sent,
         release: () => signal?.removeEventListener('abort', abort),
       }
       const abort = () => this.#reject(entry, aborted(signal, outcome(entry)))
@@ -139,6 +150,7 @@ export class Outbox {
       if (held.has(channel)) continue
       if (frame.length === limits.commands || bytes + entry.bytes > FRAME) break
       entry.carrier = carrier
+      entry.sent?.(carrier)
       bytes += entry.bytes
       frame.push(entry.text)
     }

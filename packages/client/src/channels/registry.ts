@@ -2,6 +2,7 @@
 import { isChannelName, RealtimeError } from '@rt/protocol'
 import { Channel, type ChannelPort } from './channel'
 import type { Delivery } from './subscriptions'
+import type { PresenceDelivery } from './watches'
 
 export class Registry {
   readonly #channels = new Map<string, Channel>()
@@ -24,6 +25,14 @@ export class Registry {
 
   deliver(delivery: Delivery): void {
     this.#channels.get(delivery.channel)?.deliver(delivery)
+  }
+
+  deliverPresence(delivery: PresenceDelivery): void {
+    this.#channels.get(delivery.channel)?.deliverPresence(delivery)
+  }
+
+  expelled(channel: string, error: RealtimeError): void {
+    this.#channels.get(channel)?.expelled(error)
   }
 
   close(): void {

@@ -8,6 +8,7 @@ import {
   type GapEvent,
   type HistoryItem,
   type Id,
+  type Json,
   type LiveEvent,
   type MessageEvent,
   type ServerEvent,
@@ -28,6 +29,9 @@ interface ChannelState {
   established: boolean
   /** It is not logged: there is nothing to resume, and every stream may carry it. */
   live: boolean
+  /** The server computes a state for it, which is to be had anew after a gap; `anew`: that is so now. */
+  stateful: boolean
+  anew: boolean
   /** The newest id that was delivered, or that the subscription started behind; null: ids start anew. */
   newest: Id | null
   /** The life of the log in which the application is, and how often it came into another one: the broker lost data then. */
@@ -53,6 +57,8 @@ export interface StreamState {
   readonly opened: ReadonlyMap<string, Id | undefined>
   /** `unsubscribed` answers that are still to come: until then the stream speaks of an earlier subscription. */
   readonly leaving: Map<string, number>
+  /** Channels to be asked for once more on this stream, for their state. */
+  readonly again: Set<string>
   cursor: string | undefined
   hello: boolean
   /** What it said could not count, and it will not say it again: another stream must take over. */
@@ -63,6 +69,7 @@ export interface StreamState {
 export type Delivery =
   | { readonly kind: 'message'; readonly channel: string; readonly message: HistoryItem }
   | { readonly kind: 'live'; readonly channel: string; readonly message: LiveEvent }
+  | { readonly kind: 'state'; readonly channel: string; readonly state: Json; readonly id: Id }
   | { readonly kind: 'gap'; readonly channel: string; readonly gap: GapEvent }
   | { readonly kind: 'subscribed'; readonly channel: string; readonly id: Id | undefined }
   | { readonly kind: 'refused'; readonly channel: string; readonly event: UnsubscribedEvent }
@@ -84,6 +91,8 @@ export class Subscriptions {
       last,
       established: false,
       live: false,
+      stateful: false,
+      anew: false,
       newest: null,
       life: undefined,
       losses: 0,
@@ -104,6 +113,11 @@ export class Subscriptions {
 
   isEstablished(channel: string): boolean {
     return this.#channels.get(channel)?.established === true
+  }
+
+  /** True for a channel that was established and waits for its state after a gap. */
+  isAnew(channel: string): boolean {
+    return this.#channels.get(channel)?.anew === true
   }
 
   /** The request for the next stream: resumes where the newest stream stood, with what no stream established yet marked as new. */
@@ -130,6 +144,7 @@ export class Subscriptions {
       livesAtCursor: new Map(),
       opened: new Map([...this.#channels].map(([channel, { life }]) => [channel, life])),
       leaving: new Map(),
+      again: new Set(),
       cursor,
       hello: false,
       missed: false,
@@ -156,12 +171,14 @@ export class Subscriptions {
   leave(stream: StreamState, channel: string): void {
     stream.covered.delete(channel)
     stream.requested.delete(channel)
+    stream.again.delete(channel)
     stream.leaving.set(channel, (stream.leaving.get(channel) ?? 0) + 1)
   }
 
   /** Notes that `subscribe` was sent on this stream. */
   join(stream: StreamState, channel: string): void {
     stream.requested.add(channel)
+    stream.again.delete(channel)
   }
 
   /** Takes one event of a stream in and returns what the application is to be told, in order. */
@@ -232,6 +249,19 @@ export class Subscriptions {
     stream.lives = new Map(stream.lives).set(channel, event.epoch)
     const deliveries: Delivery[] = []
     for (const message of event.history ?? []) deliveries.push(...this.#message(stream, channel, message))
+    if (event.state !== undefined) {
+      const updates = event.updates ?? []
+      const [first] = updates
+      state.stateful = true
+      deliveries.push({
+        kind: 'state',
+        channel,
+        state: event.state,
+        id: first === undefined ? event.id : before(first.id),
+      })
+      for (const message of updates) deliveries.push(...this.#message(stream, channel, message))
+    }
+    state.anew = false
     state.newest = event.id
     if (event.cursor !== undefined) this.#moved(stream, event.cursor)
     this.#rebase(stream)
@@ -301,7 +331,20 @@ export class Subscriptions {
         stream.missed = true
       }
     }
+    if (state.stateful) this.#renew(stream, channel, state)
     return [{ kind: 'gap', channel, gap }]
+  }
+
+  /** Nothing is told until the state comes, and then what lies behind it, which may have been told before the gap. */
+  #renew(stream: StreamState, channel: string, state: ChannelState): void {
+    state.established = false
+    state.anew = true
+    state.last = 0
+    state.newest = null
+    state.seen.clear()
+    stream.covered.delete(channel)
+    stream.again.add(channel)
+    this.#base?.covered.delete(channel)
   }
 
   #live(stream: StreamState, event: LiveEvent): readonly Delivery[] {
@@ -313,6 +356,12 @@ export class Subscriptions {
     remember(state.sources, source, seq, SOURCES)
     return [{ kind: 'live', channel, message: event }]
   }
+}
+
+/** An id that nothing lies between and this one. */
+function before(id: Id): Id {
+  const [ms, n] = id.split('-').map(Number) as [number, number]
+  return n > 0 ? `${ms}-${n - 1}` : `${Math.max(0, ms - 1)}-${Number.MAX_SAFE_INTEGER}`
 }
 
 /** Sets and keeps only the `limit` newest keys. */

@@ -1,7 +1,8 @@
 /** One stream from its opening to its end, as the connection keeps book of it. */
-import type { ByeEvent, ChannelRequest, Command, ServerEvent } from '@rt/protocol'
+import type { ByeEvent, ChannelRequest, Command, ServerEvent, WatchRequest } from '@rt/protocol'
 import type { StreamState } from '../channels/subscriptions'
-import type { Link, Rung } from '../ports/transport'
+import { Watches, type WatchSide } from '../channels/watches'
+import type { Link, ResumeRequest, Rung } from '../ports/transport'
 import { NEVER } from './alarm'
 
 /** Why a stream was opened: to get connected, for a better rung, because the application asked for this rung, or in place of the present one. */
@@ -15,7 +16,11 @@ export interface Attempt {
   readonly token: string | undefined
   /** What it asks for. */
   readonly channels: readonly ChannelRequest[]
-  /** The version of the wanted channels that it asks for. */
+  readonly watched: readonly WatchRequest[]
+  readonly watch: WatchSide
+  /** The channels that it keeps this client present in; changed in place. */
+  readonly entered: Set<string>
+  /** The version of what is wanted that it asks for. */
   version: number
   link: Link
   /** Events that wait until the stream takes over; null: it is the one that the application hears. */
@@ -35,17 +40,22 @@ export interface Attempt {
   /** The node does not reach its broker. */
   degraded: boolean
   bye: ByeEvent | null
-  /** Commands about channels that wait for `hello`. */
+  /** Commands about channels and members that wait for `hello`. */
   readonly outgoing: Command[]
 }
 
 /** A stream that is about to be opened. Times are monotonic milliseconds. */
 export function createAttempt(
-  facts: Pick<Attempt, 'rung' | 'purpose' | 'stream' | 'token' | 'channels' | 'version' | 'held' | 'deadline'>,
+  facts: Pick<Attempt, 'rung' | 'purpose' | 'stream' | 'token' | 'version' | 'held' | 'deadline'>,
+  { channels, watch = [], entered = [] }: ResumeRequest,
   now: number,
 ): Attempt {
   return {
     ...facts,
+    channels,
+    watched: watch,
+    watch: Watches.side(watch),
+    entered: new Set(entered),
     link: { close() {} },
     hello: false,
     proven: false,

@@ -3,6 +3,7 @@ import { type ErrorBody, RealtimeError, type ServerEvent } from '@rt/protocol'
 import { FakeClock } from '@rt/protocol/fake-clock'
 import { describe, expect, it } from 'vitest'
 import type { Delivery } from '../channels/subscriptions'
+import type { PresenceDelivery } from '../channels/watches'
 import type { EnvironmentListener } from '../ports/environment'
 import type { LinkListener, LinkStart, ResumeRequest, Rung, Transport } from '../ports/transport'
 import { Connection } from './connection'
@@ -67,6 +68,7 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
   const statuses: Status[] = []
   const errors: string[] = []
   const told: Delivery[] = []
+  const members: PresenceDelivery[] = []
   let environmentListener: EnvironmentListener | undefined
   const transport = (rung: Rung): Transport => ({
     rung,
@@ -103,9 +105,12 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
       },
       token,
       timeout: 30_000,
+      client: 'me',
     },
     {
       deliver: (delivery) => told.push(delivery),
+      presence: (delivery) => members.push(delivery),
+      expelled: (channel, { code }) => errors.push(`${channel} ${code}`),
       status: (status) => statuses.push(status),
       transport: () => {},
       error: ({ code }) => errors.push(code),
@@ -117,6 +122,7 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
     connection,
     errors,
     links,
+    members,
     open,
     posts,
     statuses,

@@ -2,18 +2,27 @@
  * The client's one connection: joins the table of states with the streams that it opens, replaces and loses, and says to whom each event goes.
  * Driven by the channels; made by createClient.
  */
-import { errorFromBody, RealtimeError, type ServerEvent } from '@rt/protocol'
-import { type Order, Outbox } from '../channels/outbox'
+import { errorFromBody, type Json, RealtimeError, type ServerEvent } from '@rt/protocol'
+import { type Carrier, type Order, Outbox } from '../channels/outbox'
 import { type Delivery, Subscriptions } from '../channels/subscriptions'
+import { type PresenceDelivery, Watches } from '../channels/watches'
 import { Ladder } from '../ladder/ladder'
 import type { Environment } from '../ports/environment'
-import type { Closed, Post, Rung, Transport } from '../ports/transport'
+import {
+  asksForNothing,
+  type Closed,
+  type Post,
+  type ResumeRequest,
+  type Rung,
+  type Transport,
+} from '../ports/transport'
 import { Alarm, NEVER } from './alarm'
 import type { Attempt } from './attempt'
 import { backoff } from './backoff'
 import { blameOf } from './blame'
 import { Courier } from './courier'
 import { doubtfulSilence } from './liveness'
+import { Memberships } from './memberships'
 import { Rounds } from './rounds'
 import { type Effect, type State, type Status, statusOf, step, type Trigger } from './states'
 import { Streams } from './streams'
@@ -21,10 +30,15 @@ import { Successor } from './successor'
 import { Suspects } from './suspects'
 import { Token } from './token'
 import { Wanted } from './wanted'
+import { Watching } from './watching'
 
 /** Told by the connection; calls into the application. */
 export interface ConnectionListener {
   deliver(delivery: Delivery): void
+  /** About the members of a channel. */
+  presence(delivery: PresenceDelivery): void
+  /** The server does not let the client be present in the channel any more. */
+  expelled(channel: string, error: RealtimeError): void
   status(status: Status): void
   transport(rung: Rung | null): void
   error(error: RealtimeError): void
@@ -34,18 +48,23 @@ export interface ConnectionOptions {
   readonly environment: Environment
   /** Best first. */
   readonly transports: readonly Transport[]
-  /** The transport for a stream of no channels on a rung without a link for commands. */
+  /** The transport for a stream that asks for nothing, on a rung without a link for commands. */
   readonly idle: (rung: Rung) => Transport
   readonly post: Post
   readonly token: string | (() => string | Promise<string>) | undefined
   /** Milliseconds that a command may take. */
   readonly timeout: number
+  /** The random name of this client. */
+  readonly client: string
 }
 
 export class Connection {
   readonly #environment: Environment
   readonly #listener: ConnectionListener
   readonly #subscriptions = new Subscriptions()
+  readonly #watches = new Watches()
+  readonly #client: string
+  readonly #post: Post
   readonly #outbox: Outbox
   readonly #token: Token
   readonly #ladder: Ladder
@@ -53,6 +72,8 @@ export class Connection {
   readonly #rounds: Rounds
   readonly #successor: Successor
   readonly #wanted: Wanted
+  readonly #watching: Watching
+  readonly #memberships: Memberships
   readonly #suspects = new Suspects()
   readonly #courier: Courier
   readonly #alarm: Alarm
@@ -64,7 +85,7 @@ export class Connection {
   #unwatch: (() => void) | null = null
 
   constructor(options: ConnectionOptions, listener: ConnectionListener) {
-    const { environment, transports, idle, post, timeout } = options
+    const { environment, transports, idle, post, timeout, client } = options
     const { clock } = environment
     const now = () => clock.monotonic()
     const random = () => environment.random()
@@ -80,6 +101,7 @@ export class Connection {
       {
         subscriptions,
         outbox,
+        request: () => this.#request(),
         transports,
         idle,
         token: () => token.value,
@@ -98,6 +120,8 @@ export class Connection {
       },
     )
     const parts = { subscriptions, streams, outbox, token, ladder, now, random, changed }
+    this.#client = client
+    this.#post = post
     this.#environment = environment
     this.#listener = listener
     this.#outbox = outbox
@@ -120,7 +144,27 @@ export class Connection {
     this.#wanted = new Wanted({
       ...parts,
       replace: () => this.#successor.replace(),
+      command: (attempt) => {
+        this.#watching.command(attempt)
+        this.#memberships.command(attempt)
+      },
+      asked: (attempt) => this.#memberships.asked(attempt),
       deliver: (delivery) => listener.deliver(delivery),
+    })
+    const want = () => this.#wanted.changed()
+    this.#watching = new Watching({
+      ...parts,
+      watches: this.#watches,
+      want,
+      tell: (delivery) => listener.presence(delivery),
+    })
+    this.#memberships = new Memberships({
+      ...parts,
+      client,
+      want,
+      execute: (order, sent) => this.execute(order, undefined, sent),
+      over: () => this.#over !== null,
+      lost: (channel, error) => listener.expelled(channel, error),
     })
     this.#courier = new Courier({
       ...parts,
@@ -148,6 +192,7 @@ export class Connection {
   }
 
   close(): void {
+    this.#sayGoodbye()
     this.#fire('close')
     this.#unwatch?.()
     this.#unwatch = null
@@ -175,19 +220,62 @@ export class Connection {
     this.#wanted.remove(channel)
   }
 
-  /** Sends a command as soon as there is a link, and again until it is answered. */
-  execute(order: Order, signal: AbortSignal | undefined): Promise<unknown> {
+  watch(channel: string): void {
+    this.#watching.add(channel)
+    this.#fire('need')
+  }
+
+  unwatch(channel: string): void {
+    this.#watching.remove(channel)
+  }
+
+  /** Makes this client present, or changes what it says. */
+  enter(channel: string, state: Json): Promise<void> {
+    return this.#memberships.enter(channel, state)
+  }
+
+  /** As {@link enter} where this client has entered. */
+  update(channel: string, state: Json): Promise<void> {
+    return this.#memberships.update(channel, state)
+  }
+
+  leave(channel: string): Promise<void> {
+    return this.#memberships.leave(channel)
+  }
+
+  /** Sends a command as soon as there is a link, and again until it is answered. `sent` is told each time by what it goes. */
+  execute(order: Order, signal: AbortSignal | undefined, sent?: (carrier: Carrier) => void): Promise<Json> {
     const over = this.#over
     if (over !== null) return Promise.reject(over)
     if (order.type === 'publish' && this.#outbox.isLive(order.channel) && !this.#live) {
       const message = 'There is no link, and live messages are not kept.'
       return Promise.reject(new RealtimeError('timeout', message, { outcome: 'failed' }))
     }
-    const answer = this.#outbox.add(order, signal)
+    const answer = this.#outbox.add(order, signal, sent)
     this.#courier.flushSoon()
     this.#fire('need')
     this.#schedule()
     return answer
+  }
+
+  /** What a stream that is opened now asks for. */
+  #request(): ResumeRequest {
+    const watch = this.#watches.request()
+    const { entered } = this.#memberships
+    return {
+      ...this.#subscriptions.request(),
+      ...(watch.length > 0 && { watch }),
+      ...(entered.length > 0 && { client: this.#client, entered }),
+    }
+  }
+
+  /** Best effort: where it does not come through, presence ends with its time. */
+  #sayGoodbye(): void {
+    const farewell = this.#memberships.farewell()
+    const { current } = this.#streams
+    if (farewell === null || current === null || !this.#live) return
+    if (current.link.send !== undefined) current.link.send(farewell)
+    else this.#post(farewell, this.#token.value, new AbortController().signal).catch(() => {})
   }
 
   // ── The table ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -262,6 +350,8 @@ export class Connection {
       this.#listener.transport(rung)
     }
     const { status } = this
+    // Without a stream nobody tells who comes and goes.
+    if (!this.#live) this.#watching.lost()
     if (status === this.#told) return
     this.#told = status
     this.#listener.status(status)
@@ -288,8 +378,22 @@ export class Connection {
         else this.#wanted.accept(attempt, event)
         return
       }
+      case 'members':
+      case 'presence':
+        this.#watching.accept(attempt, event)
+        return
+      case 'unwatched': {
+        const error = event.error === undefined ? null : errorFromBody(event.error)
+        if (blameOf(error, true) === 'token' && this.#token.renewable(attempt.token)) this.#streams.fail(attempt, error)
+        else this.#watching.accept(attempt, event)
+        return
+      }
+      case 'absent':
+        this.#memberships.absent(attempt, event.channel)
+        return
       default:
         this.#wanted.accept(attempt, event)
+        if (event.type === 'cursor') this.#watching.accept(attempt, event)
         // A WebSocket takes commands from here on.
         if (event.type === 'hello' && attempt.link.send !== undefined) this.#wanted.sync()
     }
@@ -304,8 +408,8 @@ export class Connection {
     const suspicion = this.#suspects.take()
     // A stream without them was accepted: it was the channels.
     if (suspicion !== null && attempt.rung !== 'websocket') {
-      this.#wanted.refuse(suspicion.channels, suspicion.error)
-      if (this.#subscriptions.channels.size === 0) attempt.version = this.#wanted.version
+      this.#blame(suspicion, suspicion.error)
+      if (asksForNothing(this.#request())) attempt.version = this.#wanted.version
       // What the application was told may have made it end the stream.
       if (streams.current !== attempt) return
     }
@@ -333,7 +437,7 @@ export class Connection {
         (blame === 'token' &&
           !this.#token.renew(attempt.token) &&
           (this.#live || !this.#suspects.suspect(attempt, error))) ||
-        (blame === 'channels' && !this.#wanted.refuse(attempt.channels, error))
+        (blame === 'channels' && !this.#blame(attempt, error))
       if (hopeless) {
         this.#refuse(error)
         return
@@ -345,6 +449,19 @@ export class Connection {
     else if (wasCurrent) this.#lost(retryAfter)
     else this.#successor.failed(attempt, blame, retryAfter)
     this.#schedule()
+  }
+
+  /** Tells the channels that a stream was refused for; false when it had none. */
+  #blame({ channels, watched }: Pick<Attempt, 'channels' | 'watched'>, error: RealtimeError): boolean {
+    const fresh = {
+      channels: channels.filter((request) => request.new),
+      watched: watched.filter(({ since }) => !since),
+    }
+    // Those that were new to it are to blame, if there are any.
+    const blamed = fresh.channels.length + fresh.watched.length > 0 ? fresh : { channels, watched }
+    this.#wanted.refuse(blamed.channels, error)
+    this.#watching.refuse(blamed.watched, error)
+    return blamed.channels.length + blamed.watched.length > 0
   }
 
   /** The stream that the application heard is gone. */
@@ -371,7 +488,15 @@ export class Connection {
   }
 
   #schedule(): void {
-    const parts = [this.#streams, this.#rounds, this.#successor, this.#wanted, this.#courier]
+    const parts = [
+      this.#streams,
+      this.#rounds,
+      this.#successor,
+      this.#wanted,
+      this.#watching,
+      this.#memberships,
+      this.#courier,
+    ]
     this.#alarm.set(this.#state === 'closed' ? NEVER : Math.min(...parts.map((part) => part.nextAt())))
   }
 
@@ -379,6 +504,8 @@ export class Connection {
     this.#streams.tick()
     if (this.#rounds.tick()) this.#fire('due')
     this.#wanted.tick()
+    this.#watching.tick()
+    this.#memberships.tick()
     if (this.#live) this.#successor.tick(this.#streams.current as Attempt)
     this.#courier.tick()
     this.#schedule()

@@ -2,14 +2,14 @@
 import type { RealtimeError, ServerEvent } from '@rt/protocol'
 import type { Outbox } from '../channels/outbox'
 import type { Subscriptions } from '../channels/subscriptions'
-import type { Closed, Rung, Transport } from '../ports/transport'
+import { asksForNothing, type Closed, type ResumeRequest, type Rung, type Transport } from '../ports/transport'
 import { NEVER } from './alarm'
 import { type Attempt, createAttempt, type Purpose } from './attempt'
 import { deadlines, renewAfter, silence } from './liveness'
 
 /** What holds for every stream that is opened right now. */
 export interface Opening {
-  /** The version of the wanted channels. */
+  /** The version of what is wanted. */
   readonly version: number
   /** Without channels, to see whether the client itself is let in. */
   readonly bare: boolean
@@ -34,7 +34,9 @@ export interface StreamsOptions {
   readonly outbox: Outbox
   /** Best first. */
   readonly transports: readonly Transport[]
-  /** The transport for a stream of no channels on a rung without a link for commands. */
+  /** What a stream that is opened now is to ask for. */
+  readonly request: () => ResumeRequest
+  /** The transport for a stream that asks for nothing, on a rung without a link for commands. */
   readonly idle: (rung: Rung) => Transport
   readonly token: () => string | undefined
   /** Monotonic milliseconds. */
@@ -72,19 +74,19 @@ export class Streams {
   }
 
   launch(rung: Rung, purpose: Purpose): void {
-    const { subscriptions, idle, token, now, opening } = this.#options
-    const { channels } = subscriptions.request()
+    const { subscriptions, request, idle, token, now, opening } = this.#options
+    const asked = request()
     const { version, bare, within } = opening()
-    const quiet = (bare || channels.length === 0) && rung !== 'websocket'
+    const quiet = (bare || asksForNothing(asked)) && rung !== 'websocket'
     const transport = quiet ? idle(rung) : (this.#transports.get(rung) as Transport)
     const held = this.#current === null ? null : []
     const stream = subscriptions.open()
-    const facts = { rung, purpose, stream, token: token(), channels, version, held, deadline: now() + within }
-    const attempt = createAttempt(facts, now())
+    const facts = { rung, purpose, stream, token: token(), version, held, deadline: now() + within }
+    const attempt = createAttempt(facts, asked, now())
     this.#open.add(attempt)
     this.#current ??= attempt
     attempt.link = transport.open(
-      { request: () => subscriptions.request(), token },
+      { request, token },
       {
         events: (events) => {
           if (this.#open.has(attempt)) this.#events(attempt, events)

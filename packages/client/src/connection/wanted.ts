@@ -1,4 +1,4 @@
-/** The channels that the application wants: brings the current stream in line with them, asks again for those refused for the moment. Owned by the connection. */
+/** What the application wants: brings the current stream in line with it, asks again for channels that were refused for the moment. Owned by the connection. */
 import { type ChannelRequest, errorFromBody, limits, type RealtimeError, type ServerEvent } from '@rt/protocol'
 import type { Outbox } from '../channels/outbox'
 import { Refusals } from '../channels/refusals'
@@ -13,8 +13,12 @@ export interface WantedOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly random: () => number
-  /** Opens a stream for the channels that are wanted now in place of the current one. */
+  /** Opens a stream for what is wanted now in place of the current one. */
   readonly replace: () => void
+  /** Adds what else a link is to be told, beside its channels. */
+  readonly command: (attempt: Attempt) => void
+  /** The stream asks from here on for what is wanted now. */
+  readonly asked: (attempt: Attempt) => void
   /** Calls into the application. */
   readonly deliver: (delivery: Delivery) => void
   /** Something changed that `nextAt` depends on. */
@@ -41,7 +45,7 @@ export class Wanted {
   add(channel: string, last: number): void {
     this.#lasts.set(channel, last)
     this.#options.subscriptions.add(channel, last)
-    this.#changed()
+    this.changed()
   }
 
   remove(channel: string): void {
@@ -53,22 +57,26 @@ export class Wanted {
       if (attempt !== streams.current) attempt.outdated = true
       else if (attempt.link.send !== undefined) this.#leave(attempt, channel)
     }
-    this.#changed()
+    this.changed()
   }
 
   /** Takes in an event of the current stream and tells the application what follows from it. */
   accept(attempt: Attempt, event: ServerEvent): void {
     const { subscriptions } = this.#options
     const lost = event.type === 'unsubscribed' && subscriptions.isEstablished(event.channel)
-    for (const delivery of subscriptions.accept(attempt.stream, event)) this.#deliver(delivery, lost)
+    const deliveries = subscriptions.accept(attempt.stream, event)
+    for (const delivery of deliveries) this.#deliver(delivery, lost)
+    if (event.type === 'gap' && deliveries.length > 0 && subscriptions.isAnew(event.channel)) {
+      // What it asked for first was heard before the gap.
+      this.#lasts.set(event.channel, 0)
+      this.changed()
+    }
   }
 
-  /** Tells the channels that a stream was refused for; false when it had none. Those that were new to it are to blame, if there are any. */
-  refuse(channels: readonly ChannelRequest[], error: RealtimeError): boolean {
+  /** Tells the channels that a stream was refused for. */
+  refuse(channels: readonly ChannelRequest[], error: RealtimeError): void {
     const { subscriptions, deliver } = this.#options
-    const fresh = channels.filter((request) => request.new)
-    const refused = fresh.length > 0 ? fresh : channels
-    for (const { channel } of refused) {
+    for (const { channel } of channels) {
       if (!subscriptions.channels.has(channel)) continue
       subscriptions.remove(channel)
       this.#lasts.delete(channel)
@@ -76,7 +84,12 @@ export class Wanted {
       const event = { type: 'unsubscribed', channel, error: error.toJSON() } as const
       deliver({ kind: 'refused', channel, event })
     }
-    return refused.length > 0
+  }
+
+  /** Something else is wanted. */
+  changed(): void {
+    this.#version++
+    this.syncSoon()
   }
 
   syncSoon(): void {
@@ -90,9 +103,9 @@ export class Wanted {
     })
   }
 
-  /** Brings the channels of the current stream in line with what is wanted. */
+  /** Brings the current stream in line with what is wanted. */
   sync(): void {
-    const { streams, replace } = this.#options
+    const { streams, replace, asked } = this.#options
     const { current } = streams
     if (current === null) return
     const { link, stream } = current
@@ -102,6 +115,7 @@ export class Wanted {
       if (link.refresh === undefined) replace()
       else {
         current.version = this.#version
+        asked(current)
         link.refresh()
       }
     }
@@ -118,20 +132,15 @@ export class Wanted {
     for (const { channel, gap } of this.#refusals.due(now())) {
       // What was missed is told as a gap; history behind it would be heard twice.
       subscriptions.add(channel, gap ? 0 : (this.#lasts.get(channel) ?? 0))
-      this.#changed()
+      this.changed()
     }
-  }
-
-  #changed(): void {
-    this.#version++
-    this.syncSoon()
   }
 
   #deliver(delivery: Delivery, lost: boolean): void {
     const { outbox, now, random, deliver } = this.#options
     const { channel, kind } = delivery
-    if (kind === 'subscribed') {
-      if (delivery.id === undefined) outbox.markLive(channel)
+    if (kind === 'subscribed' || kind === 'state') {
+      if (kind === 'subscribed' && delivery.id === undefined) outbox.markLive(channel)
       if (this.#refusals.settle(channel)) {
         deliver({ kind: 'gap', channel, gap: { type: 'gap', channel, reason: 'history' } })
       }
@@ -158,7 +167,10 @@ export class Wanted {
     if (!hello) return
     const wanted = this.#options.subscriptions.channels
     for (const channel of [...stream.requested]) if (!wanted.has(channel)) this.#leave(attempt, channel)
-    for (const channel of wanted) if (!stream.requested.has(channel)) this.#join(attempt, channel)
+    for (const channel of wanted) {
+      if (!stream.requested.has(channel) || stream.again.has(channel)) this.#join(attempt, channel)
+    }
+    this.#options.command(attempt)
     const commands = outgoing.splice(0)
     while (commands.length > 0) link.send?.(JSON.stringify(commands.splice(0, limits.commands)))
   }

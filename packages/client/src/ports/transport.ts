@@ -1,13 +1,23 @@
 /** The transport port: one way to print a stream. The connection opens links; a transport decides nothing beyond open, events in order, alive, closed. */
-import type { ChannelRequest, RealtimeError, ServerEvent } from '@rt/protocol'
+import type { ChannelRequest, RealtimeError, ServerEvent, WatchRequest } from '@rt/protocol'
 
 /** The names of the transports, which are the rungs of the ladder. */
 export type Rung = 'websocket' | 'sse' | 'long-poll' | 'poll'
 
-/** The channel part of a request that opens a stream. */
+/** What a stream is opened for. */
 export interface ResumeRequest {
   readonly channels: readonly ChannelRequest[]
   readonly cursor: string | undefined
+  /** Channels whose members to tell; absent: none. */
+  readonly watch?: readonly WatchRequest[]
+  /** This client's name, where it has entered channels, and these channels. */
+  readonly client?: string
+  readonly entered?: readonly string[]
+}
+
+/** Without channels of any kind there is nothing to hold open. */
+export function asksForNothing({ channels, watch = [], entered = [] }: ResumeRequest): boolean {
+  return channels.length + watch.length + entered.length === 0
 }
 
 /** Why a link ended. */
@@ -37,7 +47,7 @@ export interface LinkStart {
 export interface Link {
   /** Sends a frame of commands (JSON text). Absent where commands go by POST. Called only after `hello`. */
   send?(text: string): void
-  /** The wanted channels changed: ask again at once. Absent where a change needs a command or a new link. */
+  /** What is wanted changed: ask again at once. Absent where a change needs a command or a new link. */
   refresh?(): void
   /** Ends the link without a further call to the listener; frees every timer and socket. */
   close(): void

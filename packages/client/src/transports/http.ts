@@ -14,22 +14,33 @@ export interface Endpoint {
 const LONGEST_QUERY = 3500
 
 /** The query of a stream; null when it is too long for a URL. */
-export function streamQuery({ channels, cursor }: ResumeRequest, extra: string): string | null {
-  let query = `?${extra}channels=${channels.map(({ channel }) => encodeURIComponent(channel)).join(',')}`
+export function streamQuery(request: ResumeRequest, extra: string): string | null {
+  const { channels, cursor, watch = [], client, entered = [] } = request
+  let query = `?${extra}channels=${names(channels)}`
   if (channels.some(({ last }) => last)) query += `&last=${channels.map(({ last }) => last ?? 0).join(',')}`
   if (cursor !== undefined) {
     query += `&cursor=${encodeURIComponent(cursor)}`
     const fresh = channels.filter((request) => request.new)
-    if (fresh.length > 0) query += `&new=${fresh.map(({ channel }) => encodeURIComponent(channel)).join(',')}`
+    if (fresh.length > 0) query += `&new=${names(fresh)}`
   }
+  if (watch.length > 0) query += `&watch=${names(watch)}`
+  if (watch.some(({ since }) => since)) {
+    query += `&since=${watch.map(({ since = '' }) => encodeURIComponent(since)).join(',')}`
+  }
+  if (client !== undefined) query += `&client=${client}`
+  if (entered.length > 0) query += `&entered=${entered.map(encodeURIComponent).join(',')}`
   return query.length > LONGEST_QUERY ? null : query
 }
 
+function names(channels: readonly { readonly channel: string }[]): string {
+  return channels.map(({ channel }) => encodeURIComponent(channel)).join(',')
+}
+
 /** The same as a command. */
-export function openCommand({ channels, cursor }: ResumeRequest, token?: string): string {
+export function openCommand({ cursor, ...request }: ResumeRequest, token?: string): string {
   const command: OpenCommand = {
     type: 'open',
-    channels,
+    ...request,
     ...(cursor !== undefined && { cursor }),
     ...(token !== undefined && { token }),
   }

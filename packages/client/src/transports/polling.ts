@@ -1,6 +1,6 @@
 /** The stream as polls: `long-poll` lets the server hold each one, `poll` asks, goes and comes back. Opened by the connection. */
 import { type Clock, type PollBody, PROTOCOL_VERSION, type ServerEvent, type Timer, times } from '@rt/protocol'
-import type { Closed, Transport } from '../ports/transport'
+import { asksForNothing, type Closed, type Transport } from '../ports/transport'
 import { type Endpoint, refusal, requestStream } from './http'
 
 /** Seconds that the server may hold a poll; halved each time that something on the path does not wait so long. */
@@ -38,7 +38,7 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
         abort = new AbortController()
         const { signal } = abort
         // Nothing to ask for until `refresh`.
-        if (start.request().channels.length === 0) return listener.alive(Number.POSITIVE_INFINITY)
+        if (asksForNothing(start.request())) return listener.alive(Number.POSITIVE_INFINITY)
         const asked = clock.monotonic()
         // The first one is not held: its answer is the proof that polls come through.
         const wait = first ? 0 : hold
