@@ -97,6 +97,8 @@ export interface StateEvents<State> {
 /** What every channel offers. */
 export interface ReadableChannel<Name extends string, M, Options, Events = ChannelEvents> extends AsyncIterable<M> {
   readonly name: Name
+  /** Whether something is subscribed and `subscribed` was told: who comes later is not told again. */
+  readonly established: boolean
   /**
    * Calls back for each publication, in order, each once. Returns its own undo.
    *

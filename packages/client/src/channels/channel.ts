@@ -55,6 +55,10 @@ export class Channel implements AsyncIterable<AnyMessage> {
     return this.#state
   }
 
+  get established(): boolean {
+    return this.#subscribers.size > 0 && this.#asked === null
+  }
+
   subscribe(callback: (message: AnyMessage) => void, options: SubscribeOptions = {}): () => void {
     return this.#subscribe(callback, options)
   }
