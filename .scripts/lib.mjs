@@ -12,7 +12,13 @@ const PNPM_MAJOR = '12'
 
 /** The environment of every child: without what a surrounding npm, pnpm or production setting would change. */
 export function cleanEnv(more = {}) {
-  const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', ...more }
+  const env = {
+    ...process.env,
+    TURBO_TELEMETRY_DISABLED: '1',
+    NEXT_TELEMETRY_DISABLED: '1',
+    DO_NOT_TRACK: '1',
+    ...more,
+  }
   delete env.NODE_ENV
   // In CI vitest would colour a log file.
   if (!process.stdout.isTTY && !env.FORCE_COLOR) env.NO_COLOR = '1'

@@ -2,7 +2,7 @@
 import type { User } from '../lib/users'
 
 export function Avatar({ user }: { readonly user: User }) {
-  const initials = user.name.split(' ').map((word) => word[0])
+  const initials = user.name.replace(/(\S)\S*\s*/g, '$1')
   return (
     <span className={`avatar ${user.id}`} aria-hidden="true">
       {initials}
