@@ -157,8 +157,7 @@ function membership(entry: Record<string, unknown>): { ref: number; channel: str
 }
 
 function clientName(value: unknown): string {
-  if (!isMessageId(value))
-    throw bad(`\`client\` must be 1 to ${limits.messageIdLength} letters, digits, "_" or "-".`)
+  if (!isMessageId(value)) throw bad(`\`client\` must be 1 to ${limits.messageIdLength} letters, digits, "_" or "-".`)
   return value
 }
 

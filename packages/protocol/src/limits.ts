@@ -30,6 +30,8 @@ export const times = {
   pollHold: 25_000,
   /** Shortest pause between two short polls. */
   pollFloor: 5_000,
+  /** How long a member counts as present without a sign of life. */
+  presence: 60_000,
   /** How long a `messageId` is remembered. */
   dedupe: 300_000,
 } as const

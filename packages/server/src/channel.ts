@@ -56,6 +56,16 @@ interface Rules<S extends StandardSchemaV1, I extends Identity, P> {
   readonly subscribe?: Rule<I, P>
   /** Which clients may publish. Default: none, only the server; then the typed client has no `publish` here. */
   readonly publish?: Rule<I, P>
+  /**
+   * What a member says about itself when it enters (`room.presence.enter({ name })`): a Standard Schema. Whoever may subscribe may enter and see
+   * who is there. At most 4 KiB as JSON. Default: the channel has no presence.
+   */
+  readonly presence?: StandardSchemaV1
+  /**
+   * Computed for each client that subscribes, after its place in the channel is fixed, and sent before the publications that come later; anew after
+   * a gap. So it may already know of a publication that follows it, and never lacks one. Must be JSON. When it throws, the client asks again later.
+   */
+  readonly state?: (context: RuleContext<I, P>) => unknown
 }
 
 /** One entry of `channels`. */
@@ -66,10 +76,15 @@ export type ChannelOptions<
 > = Rules<S, I, P> & Delivery
 
 /** A channel made by {@link channel}: what it lacks is known to be absent. */
-export type Channel<S extends StandardSchemaV1, I extends Identity, P, D, W> = Omit<Rules<S, I, P>, 'publish'> &
+export type Channel<S extends StandardSchemaV1, I extends Identity, P, D, W, Q, T> = Omit<
+  Rules<S, I, P>,
+  'publish' | 'presence' | 'state'
+> &
   // `D` and `W` stand in conditions only, so that the surrounding createRealtime() infers from what was written here, and nothing into it.
   (D extends 'live' ? Extract<Delivery, { delivery: 'live' }> : Exclude<Delivery, { delivery: 'live' }>) &
-  (unknown extends W ? { readonly publish?: never } : { readonly publish: Rule<I, P> })
+  (unknown extends W ? { readonly publish?: never } : { readonly publish: Rule<I, P> }) &
+  (unknown extends Q ? { readonly presence?: never } : { readonly presence: Q }) &
+  (unknown extends T ? { readonly state?: never } : { readonly state: (context: RuleContext<I, P>) => T })
 
 /**
  * Declares a channel. Inside `channels` of createRealtime() it may be left out: a plain object is the same, and knows more, for `identity` is
@@ -91,29 +106,42 @@ export function channel<
   P extends { readonly [name: string]: string },
   const D,
   W,
->(definition: ChannelOptions<S, I, P> & { readonly delivery?: D } & { readonly publish?: W }): Channel<S, I, P, D, W>
+  Q,
+  T,
+>(
+  definition: ChannelOptions<S, I, P> & { readonly delivery?: D } & { readonly publish?: W } & {
+    readonly presence?: Q
+  } & { readonly state?: (context: RuleContext<I, P>) => T },
+): Channel<S, I, P, D, W, Q, T>
 export function channel(definition: ChannelOptions): ChannelOptions {
   return definition
 }
 
 /**
- * The type of `channels`, made so that all of it is inferred from plain object literals: the schemas `S`, the deliveries `D` and the `publish`
- * rules `W` by pattern, while the rules get their context from the pattern and from `I`.
+ * The type of `channels`, made so that all of it is inferred from plain object literals: the schemas `S`, the deliveries `D`, the `publish`
+ * rules `W`, the presence schemas `Q` and the states `T` by pattern, while the rules get their context from the pattern and from `I`.
  */
-export type Channels<I extends Identity, S extends Record<string, StandardSchemaV1>, D, W> = {
+export type Channels<I extends Identity, S extends Record<string, StandardSchemaV1>, D, W, Q, T> = {
   readonly [K in keyof S]: ChannelOptions<S[K], I, ParamsOf<K>>
-} & { readonly [K in keyof D]: { readonly delivery?: D[K] } } & { readonly [K in keyof W]: { readonly publish?: W[K] } }
+} & { readonly [K in keyof D]: { readonly delivery?: D[K] } } & {
+  readonly [K in keyof W]: { readonly publish?: W[K] }
+} & { readonly [K in keyof Q]: { readonly presence?: Q[K] } } & { readonly [K in keyof T]: { readonly state?: T[K] } }
 
 type IsRule<W> = [W] extends [never] ? false : W extends 'public' | ((...args: never[]) => unknown) ? true : false
 
 type At<T, K> = K extends keyof T ? T[K] : undefined
 
+type StateOf<F> = [F] extends [never] ? never : F extends (...args: never[]) => infer R ? AsJson<Awaited<R>> : never
+
 /** The contract (see @rt/protocol) that `channels` declares. */
-export type ContractFrom<S extends Record<string, StandardSchemaV1>, D, W> = {
+export type ContractFrom<S extends Record<string, StandardSchemaV1>, D, W, Q, T> = {
   readonly [K in keyof S & string]: {
     readonly input: StandardSchemaV1.InferInput<S[K]>
     readonly output: AsJson<StandardSchemaV1.InferOutput<S[K]>>
     readonly live: At<D, K> extends 'live' ? true : false
     readonly publishable: IsRule<At<W, K>>
+    readonly presenceInput: At<Q, K> extends StandardSchemaV1 ? StandardSchemaV1.InferInput<At<Q, K>> : never
+    readonly presence: At<Q, K> extends StandardSchemaV1 ? AsJson<StandardSchemaV1.InferOutput<At<Q, K>>> : never
+    readonly state: StateOf<At<T, K>>
   }
 }

@@ -6,7 +6,7 @@ import { type Duration, milliseconds } from './duration'
 import type { Broker } from './ports/broker'
 import type { Identity } from './ports/connection'
 
-export interface RealtimeOptions<I extends Identity, S extends Record<string, StandardSchemaV1>, D, W> {
+export interface RealtimeOptions<I extends Identity, S extends Record<string, StandardSchemaV1>, D, W, Q, T> {
   /**
    * Who sent a request: an identity, or null for nobody in particular (the channels' rules decide what that may do). Called for each new
    * stream, each poll and each POST of commands. May throw `new RealtimeError('unauthenticated', …)` to turn the request away as a whole.
@@ -25,7 +25,7 @@ export interface RealtimeOptions<I extends Identity, S extends Record<string, St
    *   },
    * }
    */
-  readonly channels: Channels<I, S, D, W>
+  readonly channels: Channels<I, S, D, W, Q, T>
   /** Where publications live. Default `memory()`: one process, gone with it. `redis(url)` of `@rt/server/redis` joins many. */
   readonly broker?: Broker
   /** Path of the endpoint, without query. Default `/rt`. */
@@ -49,6 +49,13 @@ export interface RealtimeOptions<I extends Identity, S extends Record<string, St
   readonly outboxBytes?: number
   /** Bytes of recent publications that this node keeps for clients that come back, all channels together. 0 to 4 GiB, default 64 MiB. */
   readonly ringBytes?: number
+  /** How long somebody counts as present. */
+  readonly presence?: {
+    /** Without a sign of life, such as after the death of a node. 2 s to 60 s, default 60 s: also the life of the plain key `user:<id>:online`. */
+    readonly ttl?: Duration
+    /** After a connection ended without a word, so that a reload or a change of the network shows no flicker. 0 to 60 s, default 10 s. */
+    readonly grace?: Duration
+  }
   /**
    * Told what the app's own functions (`authenticate`, rules, schemas) threw; clients only see `internal`. Default: `console.error`.
    */
@@ -65,9 +72,12 @@ export interface Settings {
   readonly dedupe: number
   readonly outboxBytes: number
   readonly ringBytes: number
+  readonly presence: { readonly ttl: number; readonly grace: number }
 }
 
-type Checked = { readonly [K in keyof Settings]?: K extends 'path' ? string : Duration }
+type Checked = { readonly [K in Exclude<keyof Settings, 'presence'>]?: K extends 'path' ? string : Duration } & {
+  readonly presence?: { readonly ttl?: Duration; readonly grace?: Duration }
+}
 
 const DAY = 86_400_000
 
@@ -84,6 +94,10 @@ export function readSettings(options: Checked): Settings {
     dedupe: milliseconds('dedupe', options.dedupe ?? times.dedupe, 1000, DAY),
     outboxBytes: bytes('outboxBytes', outboxBytes, limits.frameBytes / 4, 2 ** 26),
     ringBytes: bytes('ringBytes', ringBytes, 0, 2 ** 32),
+    presence: {
+      ttl: milliseconds('presence.ttl', options.presence?.ttl ?? times.presence, 2000, 60_000),
+      grace: milliseconds('presence.grace', options.presence?.grace ?? '10s', 0, 60_000),
+    },
   }
 }
 

@@ -16,12 +16,14 @@ import { memory } from './backends/memory/broker'
 import type { ChannelOptions, ContractFrom } from './channel'
 import { createAuthorize } from './core/authorize'
 import { createCommands } from './core/commands'
-import { compileContract } from './core/contract'
+import { compileContract, presenceOf } from './core/contract'
 import { createGateway } from './core/gateway'
 import { createHub } from './core/hub'
 import { readOrigins } from './core/origins'
+import { createReadPayload } from './core/payload'
 import { createPublishing } from './core/publishing'
 import { createSequence } from './core/sequence'
+import { createStateOf } from './core/state'
 import { createFetchHandler, type FetchHandler } from './hosts/fetch'
 import { type AttachOptions, attach, createNodeHandler, type NodeHandler, type NodeServer } from './hosts/node'
 import { type RealtimeOptions, readSettings } from './options'
@@ -53,6 +55,44 @@ type LoggedNames<C extends Contract> = ChannelNames<{
   readonly [P in keyof C as C[P]['live'] extends true ? never : P]: C[P]
 }>
 
+/** The names of channels whose patterns declare a `state`. */
+type StatefulNames<C extends Contract> = ChannelNames<{
+  readonly [P in keyof C as [C[P]['state']] extends [never] ? never : P]: C[P]
+}>
+
+/** The names of channels whose patterns declare `presence`. */
+type PresentNames<C extends Contract> = ChannelNames<{
+  readonly [P in keyof C as [C[P]['presence']] extends [never] ? never : P]: C[P]
+}>
+
+/** Presence as the app's server asks for it. All reject with `broker_unavailable`; the first two also with `unknown_channel` and `unsupported`. */
+export interface ServerPresence<C extends Contract = Contract> {
+  /**
+   * Everybody who is present in a channel, each once with what was said last. `known: false`: the broker was away, and who is gone can't be told yet.
+   *
+   * @example
+   * const { members } = await rt.presence.list('chat:42') // [{ id: '7', state: { name: 'Ann' } }]
+   */
+  list<Name extends PresentNames<C>>(
+    channel: Name,
+  ): Promise<{
+    readonly members: readonly { readonly id: string; readonly state: For<C, Name>['presence'] }[]
+    readonly known: boolean
+  }>
+  /** How many members a channel has. */
+  count<Name extends PresentNames<C>>(channel: Name): Promise<number>
+  /** Which of these identities had a connection to any node within the last 60 s (`presence.ttl`), in their order. */
+  online(ids: readonly string[]): Promise<boolean[]>
+  /**
+   * A page of the identities that are online and whose id fits the glob (`*` any text, `?` one character; `user:*:online`, the form of the plain
+   * keys, is understood as well). In no order, and one may come twice. Go on with `cursor` until it is null. `limit`: about so many, default 100, at most 1000.
+   */
+  match(
+    glob: string,
+    options?: { readonly cursor?: string | null; readonly limit?: number },
+  ): Promise<{ readonly ids: readonly string[]; readonly cursor: string | null }>
+}
+
 /** A running node: what createRealtime returns. `typeof rt` is all that a client needs to know of it, as a type. */
 export interface Realtime<C extends Contract = Contract> extends Declares<C> {
   /**
@@ -75,6 +115,18 @@ export interface Realtime<C extends Contract = Contract> extends Declares<C> {
     channel: Name,
     options: { readonly last: number },
   ): Promise<StoredMessage<For<C, Name>['output']>[]>
+
+  /**
+   * What the channel's `state` computes for this identity, now: for a page that is rendered on the server. The client that takes over gets a later
+   * one with its subscription, so nothing falls between the two. Permission is the caller's matter. Rejects with `unknown_channel`, `unsupported`.
+   */
+  state<Name extends StatefulNames<C>>(
+    channel: Name,
+    options?: { readonly identity?: Identity | null },
+  ): Promise<For<C, Name>['state']>
+
+  /** Who is where, on all nodes. */
+  readonly presence: ServerPresence<C>
 
   /**
    * Serves `path` of a node:http(s) server, all transports, and leaves its other routes and upgrades alone. It comes before the app: with
@@ -135,16 +187,24 @@ const PAGE_BYTES = 256 * 1024
  * })
  * export type Realtime = typeof rt // for createClient<Realtime>()
  */
-export function createRealtime<const S extends Record<string, StandardSchemaV1>, D, W, I extends Identity = never>(
-  options: RealtimeOptions<I, S, D, W>,
-): Realtime<ContractFrom<S, D, W>>
+export function createRealtime<
+  const S extends Record<string, StandardSchemaV1>,
+  D,
+  W,
+  Q,
+  T,
+  I extends Identity = never,
+>(options: RealtimeOptions<I, S, D, W, Q, T>): Realtime<ContractFrom<S, D, W, Q, T>>
 export function createRealtime(
-  options: Omit<RealtimeOptions<Identity, Record<string, StandardSchemaV1>, unknown, unknown>, 'channels'> & {
+  options: Omit<
+    RealtimeOptions<Identity, Record<string, StandardSchemaV1>, unknown, unknown, unknown, unknown>,
+    'channels'
+  > & {
     readonly channels: Readonly<Record<string, ChannelOptions>>
   },
 ): Realtime {
   const { authenticate = () => null, broker = memory(), onError: report = (error) => console.error(error) } = options
-  const { outboxBytes, ringBytes, dedupe, life, ...settings } = readSettings(options)
+  const { outboxBytes, ringBytes, dedupe, life, presence, ...settings } = readSettings(options)
   const contract = compileContract(options.channels)
   const allowsOrigin = readOrigins(options.origins)
   const clock = systemClock
@@ -160,13 +220,16 @@ export function createRealtime(
     ringSize: RING_SIZE,
     pageBytes: PAGE_BYTES,
     linger: LINGER,
+    presence,
     report,
     // Behind the reads of this turn, so that what they bring is flushed in one write.
     defer: (run) => void (typeof setImmediate === 'function' ? setImmediate(run) : setTimeout(run, 0)),
   })
   const authorize = createAuthorize(report)
-  const publishing = createPublishing({ contract, authorize, broker, hub, dedupe, report })
-  const runCommand = createCommands({ contract, authorize, publishing, hub })
+  const readPayload = createReadPayload(report)
+  const stateOf = createStateOf(report)
+  const publishing = createPublishing({ contract, authorize, broker, hub, dedupe, readPayload })
+  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf })
   const gateway = createGateway({
     ...settings,
     authenticate,
@@ -174,6 +237,7 @@ export function createRealtime(
     contract,
     authorize,
     runCommand,
+    stateOf,
     hub,
     clock,
     report,
@@ -208,6 +272,37 @@ export function createRealtime(
         const { id, messageId, from = null, data } = JSON.parse(json) as HistoryItem
         return { id, time: timeOfId(id), messageId, from, data }
       })
+    },
+
+    async state(name, { identity = null } = {}) {
+      demandOpen()
+      const channel = contract.resolve(name)
+      const compute = stateOf(channel, identity)
+      if (compute === null) throw new RealtimeError('unsupported', `${channel.pattern} declares no state.`)
+      return JSON.parse(await compute()) as never
+    },
+
+    presence: {
+      async list(name) {
+        demandOpen()
+        presenceOf(contract.resolve(name))
+        return hub.presence.members(name) as never
+      },
+      async count(name) {
+        demandOpen()
+        presenceOf(contract.resolve(name))
+        return hub.presence.count(name)
+      },
+      async online(ids) {
+        demandOpen()
+        return hub.presence.online(ids)
+      },
+      async match(glob, { cursor = null, limit = 100 } = {}) {
+        demandOpen()
+        if (!Number.isInteger(limit) || limit < 1 || limit > 1000)
+          throw new RealtimeError('invalid_request', '`limit` must be a whole number from 1 to 1000.')
+        return hub.presence.match(/^user:(.*):online$/su.exec(glob)?.[1] ?? glob, cursor, limit)
+      },
     },
 
     attach: (server, attachOptions) => attach(server, gateway, attachOptions),

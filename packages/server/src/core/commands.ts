@@ -11,9 +11,11 @@ import {
 import type { Identity } from '../ports/connection'
 import type { Hub, Stream } from '../ports/hub'
 import type { Authorize } from './authorize'
-import type { Contract } from './contract'
+import { type Contract, presenceOf, type ResolvedChannel } from './contract'
+import type { ReadPayload } from './payload'
 import type { Publishing } from './publishing'
 import type { Sequence } from './sequence'
+import type { StateOf } from './state'
 
 /** Who sent a command, and where its effects go. */
 export interface Caller {
@@ -23,7 +25,7 @@ export interface Caller {
   /** What its answers may hold. */
   readonly answers: Answers
   /** The stream that `subscribe` and `unsubscribe` are about, and the channels on it; null for a POST. */
-  readonly stream: { readonly handle: Stream; readonly channels: Set<string> } | null
+  readonly stream: { readonly handle: Stream; readonly channels: Set<string>; readonly watched: Set<string> } | null
 }
 
 /** The answers that are long, of one connection or one POST. */
@@ -44,13 +46,25 @@ export interface CommandsOptions {
   readonly authorize: Authorize
   readonly publishing: Publishing
   readonly hub: Hub
+  readonly readPayload: ReadPayload
+  readonly stateOf: StateOf
 }
 
 type Table = {
   [T in Command['type']]: (command: Extract<Command, { type: T }>, caller: Caller) => Promise<ServerEvent | null>
 }
 
-export function createCommands({ contract, authorize, publishing, hub }: CommandsOptions): RunCommand {
+export function createCommands(options: CommandsOptions): RunCommand {
+  const { contract, authorize, publishing, hub, readPayload, stateOf } = options
+
+  /** The channel, for who may see its members. */
+  async function attended(name: string, identity: Identity | null): Promise<ResolvedChannel> {
+    const channel = contract.resolve(name)
+    presenceOf(channel)
+    await authorize(channel, 'subscribe', identity)
+    return channel
+  }
+
   const table: Table = {
     async publish({ ref, channel, data, messageId }, { identity, sequence }) {
       // Only what comes before the broker is waited for in line: the broker keeps the order of calls, and the next need not wait for its answer.
@@ -89,7 +103,13 @@ export function createCommands({ contract, authorize, publishing, hub }: Command
             throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
           }
           channels.add(name)
-          handle.subscribe({ channel: name, rules: channel.rules, fresh: true, last })
+          handle.subscribe({
+            channel: name,
+            rules: channel.rules,
+            fresh: true,
+            last,
+            state: stateOf(channel, identity),
+          })
         } catch (error) {
           channels.delete(name)
           handle.unsubscribe(name, toRealtimeError(error))
@@ -103,6 +123,62 @@ export function createCommands({ contract, authorize, publishing, hub }: Command
       await sequence(channel, async () => {
         channels.delete(channel)
         handle.unsubscribe(channel)
+      })
+      return null
+    },
+
+    async enter({ ref, channel: name, client, state }, { identity, sequence, stream }) {
+      await sequence(`presence ${name}`, async () => {
+        const channel = await attended(name, identity)
+        const seat = { channel: name, member: demandIdentity(identity), client }
+        const json = await readPayload(presenceOf(channel), state, limits.presenceBytes)
+        await (stream === null ? hub.presence.enter(seat, json, null) : stream.handle.enter(seat, json))
+      })
+      return { type: 'result', ref, value: null }
+    },
+
+    async leave({ ref, channel: name, client }, { identity, sequence }) {
+      // Whoever lost the permission may go all the same.
+      await sequence(`presence ${name}`, async () => {
+        presenceOf(contract.resolve(name))
+        await hub.presence.leave({ channel: name, member: demandIdentity(identity), client })
+      })
+      return { type: 'result', ref, value: null }
+    },
+
+    members({ ref, channel: name }, { identity, answers }) {
+      return answers.inLine('members', async () => {
+        if (answers.full()) throw tooMuch('Too much waits to be answered.')
+        await attended(name, identity)
+        const { members, known } = await hub.presence.members(name)
+        answers.add(members.reduce((sum, { id, state }) => sum + id.length + JSON.stringify(state).length, 0))
+        return { type: 'result', ref, value: { members: members.map(({ id, state }) => ({ id, state })), known } }
+      })
+    },
+
+    async watch({ channel: name, since }, { identity, sequence, stream }) {
+      const { handle, watched } = demandStream(stream)
+      await sequence(`presence ${name}`, async () => {
+        try {
+          await attended(name, identity)
+          if (!watched.has(name) && watched.size >= limits.channels) {
+            throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
+          }
+          watched.add(name)
+          handle.watch({ channel: name, ...(since !== undefined && { since }) })
+        } catch (error) {
+          watched.delete(name)
+          handle.unwatch(name, toRealtimeError(error))
+        }
+      })
+      return null
+    },
+
+    async unwatch({ channel }, { sequence, stream }) {
+      const { handle, watched } = demandStream(stream)
+      await sequence(`presence ${channel}`, async () => {
+        watched.delete(channel)
+        handle.unwatch(channel)
       })
       return null
     },
@@ -127,6 +203,15 @@ export function refusal(ref: number | null, error: RealtimeError): ServerEvent {
 /** For who asks for more than it takes. */
 export function tooMuch(message: string): RealtimeError {
   return new RealtimeError('rate_limited', message, { retryAfter: 1000, outcome: 'failed' })
+}
+
+/** The member's name. Nobody in particular can't be present. */
+function demandIdentity(identity: Identity | null): string {
+  if (identity !== null) return identity.id
+  throw new RealtimeError('unauthenticated', 'Only somebody can be present.', {
+    hint: 'Let `authenticate` return an identity, also for guests.',
+    outcome: 'failed',
+  })
 }
 
 function demandStream(stream: Caller['stream']): NonNullable<Caller['stream']> {

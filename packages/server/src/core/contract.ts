@@ -19,6 +19,14 @@ export interface Contract {
   resolve(name: string): ResolvedChannel
 }
 
+/** The schema of what members say. Throws `unsupported` for a channel without presence. */
+export function presenceOf({ pattern, definition }: ResolvedChannel): NonNullable<ChannelOptions['presence']> {
+  if (definition.presence !== undefined) return definition.presence
+  throw new RealtimeError('unsupported', `${pattern} has no presence.`, {
+    hint: 'Declare `presence: schema` for this channel in createRealtime().',
+  })
+}
+
 /** A part of a pattern: a literal, or the parameter of this name. */
 type Part = { readonly literal: string } | { readonly param: string }
 
@@ -138,12 +146,19 @@ const MOST_TTL = 30 * 86_400_000
 
 function readRules(pattern: string, definition: ChannelOptions): ChannelRules {
   const at = `channels['${pattern}']`
-  const { message, delivery = 'all', history } = definition
+  const { message, delivery = 'all', history, presence, state } = definition
   if (typeof message?.['~standard']?.validate !== 'function') {
     throw new TypeError(`${at}.message is no Standard Schema. Give a schema of zod, valibot, arktype or the like.`)
   }
   if (delivery !== 'all' && delivery !== 'latest' && delivery !== 'live') {
     throw new TypeError(`${at}.delivery must be 'all', 'latest' or 'live', not ${JSON.stringify(delivery)}.`)
+  }
+  if (presence !== undefined && typeof presence['~standard']?.validate !== 'function') {
+    throw new TypeError(`${at}.presence is no Standard Schema. Give a schema of zod, valibot, arktype or the like.`)
+  }
+  if (state !== undefined && typeof state !== 'function') throw new TypeError(`${at}.state must be a function.`)
+  if (state !== undefined && delivery === 'live') {
+    throw new TypeError(`${at}: 'live' channels have no place in the log that a state could belong to.`)
   }
   for (const name of ['subscribe', 'publish'] as const) {
     const rule: unknown = definition[name]

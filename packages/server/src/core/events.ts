@@ -44,9 +44,18 @@ export interface CursorItem extends OutItem {
   renew(cursor: string | null): CursorItem
 }
 
+/** What a channel's `state` computed, and what came meanwhile. */
+export interface StateAnswer {
+  /** JSON text. */
+  readonly state: string
+  /** Oldest first. */
+  readonly updates: readonly Entry[]
+}
+
 export function subscribedItem(
-  event: Omit<SubscribedEvent, 'type' | 'history' | 'cursor'>,
+  event: Pick<SubscribedEvent, 'channel' | 'id' | 'epoch'>,
   history: readonly Entry[] | null,
+  answer: StateAnswer | null,
   cursor: string | null,
 ): CursorItem {
   const json = JSON.stringify({
@@ -57,7 +66,11 @@ export function subscribedItem(
   return {
     kind: 'control',
     channel: null,
-    json: history === null ? json : `${json.slice(0, -1)},"history":[${history.map(historyJson).join()}]}`,
-    renew: (later) => subscribedItem(event, history, later),
+    json: `${json.slice(0, -1)}${listJson('history', history)}${answer === null ? '' : `,"state":${answer.state}${listJson('updates', answer.updates)}`}}`,
+    renew: (later) => subscribedItem(event, history, answer, later),
   }
+}
+
+function listJson(name: string, entries: readonly Entry[] | null): string {
+  return entries === null ? '' : `,"${name}":[${entries.map(historyJson).join()}]`
 }

@@ -4,20 +4,24 @@ import {
   type Clock,
   decodeCommands,
   limits,
+  type Member,
   RealtimeError,
   type ResultEvent,
   type ServerEvent,
   type Timer,
   toRealtimeError,
+  type WatchRequest,
 } from '@rt/protocol'
 import type { Connection, Identity, OpenRequest, Wire } from '../ports/connection'
 import type { Gateway } from '../ports/gateway'
 import type { Hub, StreamRequest, SubscriptionRequest } from '../ports/hub'
+import type { Seat } from '../ports/presence'
 import type { Authorize } from './authorize'
 import { type Caller, type RunCommand, refusal, tooMuch } from './commands'
-import type { Contract } from './contract'
+import { type Contract, presenceOf } from './contract'
 import type { AllowsOrigin } from './origins'
 import { createSequence } from './sequence'
+import type { StateOf } from './state'
 
 export interface GatewayOptions extends Pick<Gateway, 'heartbeat' | 'pollHold' | 'pollFloor' | 'path'> {
   readonly authenticate: (request: Request) => Identity | null | Promise<Identity | null>
@@ -25,6 +29,7 @@ export interface GatewayOptions extends Pick<Gateway, 'heartbeat' | 'pollHold' |
   readonly contract: Contract
   readonly authorize: Authorize
   readonly runCommand: RunCommand
+  readonly stateOf: StateOf
   readonly hub: Hub
   readonly clock: Clock
   /** Told what the app's functions throw. */
@@ -37,6 +42,9 @@ const PENDING = 2 * 2 ** 20
 /** Characters of history in the answer to one POST, from which the rest is refused. */
 const ANSWERED = 4 * 2 ** 20
 
+/** How many intervals of a poll a seat lives: one may be lost, and the next be late. */
+const SEAT_INTERVALS = 2.5
+
 /** Longest identity id. */
 const ID_LENGTH = 255
 
@@ -44,7 +52,7 @@ const ID_LENGTH = 255
 const LONGEST_TIMER = 2 ** 31 - 1
 
 export function createGateway(options: GatewayOptions): Gateway & { drain(): void } {
-  const { contract, authorize, runCommand, hub, clock, report } = options
+  const { contract, authorize, runCommand, stateOf, hub, clock, report } = options
   let draining = false
 
   async function authenticate(request: Request): Promise<Identity | null> {
@@ -74,7 +82,14 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     const requests = new Map(request.channels.map((channel) => [channel.channel, channel]))
     if (requests.size > limits.channels)
       throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
-    const asked = await Promise.all([...requests.values()].map((channel) => ask(channel, request)))
+    const watches = new Map((request.watch ?? []).map((watch) => [watch.channel, watch]))
+    if (watches.size > limits.channels)
+      throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
+    const [asked, watched, entered] = await Promise.all([
+      Promise.all([...requests.values()].map((channel) => ask(channel, request))),
+      Promise.all([...watches.values()].map((watch) => look(watch, request.identity))),
+      Promise.all([...new Set(request.entered)].map((name) => look({ channel: name }, request.identity))),
+    ])
     // Rules take their time: meanwhile the node may have begun to close, and the identity have expired.
     demandOpen()
     demandFresh(request.identity)
@@ -82,13 +97,47 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     const subscriptions: SubscriptionRequest[] = []
     const refused: { channel: string; error: RealtimeError }[] = []
     for (const answer of asked) 'error' in answer ? refused.push(answer) : subscriptions.push(answer)
-    const [first] = refused
-    if (first !== undefined && subscriptions.length === 0 && request.transport !== 'websocket') throw first.error
+    const watch: WatchRequest[] = []
+    const unseen: { channel: string; error: RealtimeError }[] = []
+    for (const answer of watched) 'error' in answer ? unseen.push(answer) : watch.push(answer)
+    const [first] = [...refused, ...unseen]
+    if (first !== undefined && subscriptions.length + watch.length === 0 && request.transport !== 'websocket')
+      throw first.error
 
-    const events = refused.map(
-      ({ channel, error }): ServerEvent => ({ type: 'unsubscribed', channel, error: error.toJSON() }),
+    const events: ServerEvent[] = [
+      ...refused.map(({ channel, error }) => ({ type: 'unsubscribed', channel, error: error.toJSON() }) as const),
+      ...unseen.map(({ channel, error }) => ({ type: 'unwatched', channel, error: error.toJSON() }) as const),
+    ]
+    const seats: Seat[] = []
+    for (const answer of entered) {
+      const { channel } = answer
+      if ('error' in answer || request.identity === null || request.client == null)
+        events.push({ type: 'absent', channel })
+      else seats.push({ channel, member: request.identity.id, client: request.client })
+    }
+    const { pollHold, pollFloor } = options
+    const interval = { websocket: null, sse: null, 'long-poll': pollHold, poll: pollFloor }[request.transport]
+    const seatTtl = interval === null ? null : SEAT_INTERVALS * interval
+    const identity = request.identity?.id ?? null
+    return connect(
+      { subscriptions, cursor: request.cursor, watch, seats, identity, seatTtl, first: events },
+      wire,
+      request.identity,
     )
-    return connect({ subscriptions, cursor: request.cursor, first: events }, wire, request.identity)
+  }
+
+  async function look(
+    watch: WatchRequest,
+    identity: Identity | null,
+  ): Promise<WatchRequest | { channel: string; error: RealtimeError }> {
+    try {
+      const channel = contract.resolve(watch.channel)
+      presenceOf(channel)
+      await authorize(channel, 'subscribe', identity)
+      return watch
+    } catch (error) {
+      return { channel: watch.channel, error: toRealtimeError(error) }
+    }
   }
 
   async function ask(
@@ -98,7 +147,13 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     try {
       const channel = contract.resolve(name)
       await authorize(channel, 'subscribe', identity)
-      return { channel: name, rules: channel.rules, fresh: fresh === true || cursor === null, last }
+      return {
+        channel: name,
+        rules: channel.rules,
+        fresh: fresh === true || cursor === null,
+        last,
+        state: stateOf(channel, identity),
+      }
     } catch (error) {
       return { channel: name, error: toRealtimeError(error) }
     }
@@ -119,7 +174,11 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
       identity,
       sequence: createSequence(),
       answers: { inLine: createSequence(), full: () => !open || stream.congested, add: () => {} },
-      stream: { handle: stream, channels: new Set(request.subscriptions.map(({ channel }) => channel)) },
+      stream: {
+        handle: stream,
+        channels: new Set(request.subscriptions.map(({ channel }) => channel)),
+        watched: new Set(request.watch?.map(({ channel }) => channel)),
+      },
     }
     stopExpiry = whenExpired(identity, () => stream.end(expired()))
     let pending = 0
@@ -210,6 +269,14 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     return (await Promise.all(events)).filter((event) => event?.type === 'result')
   }
 
+  async function members(name: string, identity: Identity | null): Promise<{ members: Member[]; known: boolean }> {
+    demandOpen()
+    const channel = contract.resolve(name)
+    presenceOf(channel)
+    await authorize(channel, 'subscribe', identity)
+    return hub.presence.members(name)
+  }
+
   function demandOpen(): void {
     if (draining) throw new RealtimeError('draining', 'This node is closing.', { retryAfter: 0, outcome: 'failed' })
   }
@@ -218,6 +285,7 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     authenticate,
     open,
     execute,
+    members,
     allowsOrigin: options.allowsOrigin,
     heartbeat: options.heartbeat,
     pollHold: options.pollHold,

@@ -6,6 +6,7 @@ import type { ChannelRules, Hub, Stream, StreamRequest } from '../ports/hub'
 import { historyJson, liveItem } from './events'
 import { Feed } from './feed'
 import { newest } from './history'
+import { Presence } from './presence/presence'
 import type { RingBudget } from './ring'
 import { StreamConnection, type StreamHost } from './stream'
 
@@ -28,6 +29,8 @@ export interface HubOptions {
   readonly ringSize: number
   /** Milliseconds for which a channel without subscribers stays subscribed. */
   readonly linger: number
+  /** Milliseconds; see `presence` in options.ts. */
+  readonly presence: { readonly ttl: number; readonly grace: number }
   /** Runs something at the end of this turn of the event loop. */
   readonly defer: (run: () => void) => void
   /** Told of faults that end a stream. */
@@ -51,6 +54,7 @@ class NodeHub implements Hub, StreamHost {
   readonly life: number
   readonly outboxBytes: number
   readonly pageBytes: number
+  readonly presence: Presence
   readonly #options: HubOptions
   readonly #feeds: readonly Feed[]
   readonly #slots: readonly Set<StreamConnection>[] = Array.from({ length: SLOTS }, () => new Set<StreamConnection>())
@@ -63,6 +67,7 @@ class NodeHub implements Hub, StreamHost {
   #beat: Timer | null = null
   #slot = 0
   #sequence = 0
+  #streams = 0
   #closed = false
 
   constructor(options: HubOptions) {
@@ -88,11 +93,20 @@ class NodeHub implements Hub, StreamHost {
       })
       return feed
     })
+    const { presence, report } = options
+    this.presence = new Presence({ broker, clock, linger, report, ...presence })
     broker.start({
       publication: (publication) => this.#feeds[publication.partition]?.publication(publication),
       live: (channel, body) => this.#deliverLive(channel, body),
-      up: (partition) => this.#feeds[partition]?.linkUp(),
-      down: (partition) => this.#feeds[partition]?.linkDown(),
+      presence: (notice) => this.presence.notice(notice),
+      up: (partition) => {
+        this.#feeds[partition]?.linkUp()
+        this.presence.linkUp(partition)
+      },
+      down: (partition) => {
+        this.#feeds[partition]?.linkDown()
+        this.presence.linkDown(partition)
+      },
     })
     this.#scheduleBeat()
   }
@@ -128,6 +142,7 @@ class NodeHub implements Hub, StreamHost {
     for (const stream of [...this.#slotOf.keys()])
       stream.end(new RealtimeError('draining', 'This node is closing.', { retryAfter: 0 }))
     for (const feed of this.#feeds) feed.close()
+    this.presence.close()
   }
 
   // ── For streams ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,6 +170,10 @@ class NodeHub implements Hub, StreamHost {
 
   degraded(feed: Feed): boolean {
     return this.#degraded.has(feed)
+  }
+
+  streamId(): string {
+    return `${this.node}.${++this.#streams}`
   }
 
   gone(stream: StreamConnection): void {

@@ -3,7 +3,7 @@ import { type Clock, compareIds, type Id, laterId, type Position, type Subscribe
 import { type Entry, lifeOfLast } from '../ports/broker'
 import type { OutItem } from '../ports/connection'
 import type { SubscriptionRequest } from '../ports/hub'
-import { messageItem } from './events'
+import { messageItem, type StateAnswer } from './events'
 import type { Feed, HeardChannel } from './feed'
 import { newest } from './history'
 import { type PageItem, planPage } from './page'
@@ -25,7 +25,13 @@ export interface LaneOwner {
   /** Prints a publication of a page, which is bounded by itself. */
   pagePublication(item: OutItem, latest: boolean): void
   gap(channel: string, reason: 'history' | 'epoch' | 'cursor', epoch: Id | undefined, past?: boolean): void
-  subscribed(event: Omit<SubscribedEvent, 'type' | 'history' | 'cursor'>, history: readonly Entry[] | null): void
+  subscribed(
+    event: Pick<SubscribedEvent, 'channel' | 'id' | 'epoch'>,
+    history: readonly Entry[] | null,
+    answer: StateAnswer | null,
+  ): void
+  /** The channel's `state` could not be computed: it can't be subscribed now. */
+  stateFailed(channel: string, error: unknown): void
   /** Flushes what was printed: the next page comes only while the wire is writable. */
   pageDone(): void
   /** The lane reached the present and has nothing left to do. */
@@ -42,12 +48,28 @@ export interface Subscription {
   readonly fresh: boolean
   readonly last: number
   readonly latest: boolean
+  /** Computes what the channel sends first; null: nothing. */
+  readonly state: (() => Promise<string>) | null
+  /** It has a place, and its state is being computed; null: not. */
+  computing: Computing | null
   /** Not established yet: it has no place in the stream. */
   joining: boolean
   /** Where it joined: nothing up to here concerns this stream; null: it came with the cursor. */
   start: Position | null
   /** What the link still brings up to here was printed already; null: the link has passed it. */
   floor: Id | null
+}
+
+/** Positioned first, computed after: what lies behind `at` follows the state. */
+interface Computing {
+  /** The link's, when the place was found: what came through another one may have holes. */
+  readonly generation: number
+  readonly epoch: Id
+  readonly at: Id
+  /** What the log held up to there. */
+  readonly entries: readonly Entry[]
+  /** JSON text; null: not there yet. */
+  state: string | null
 }
 
 export class Lane {
@@ -92,7 +114,7 @@ export class Lane {
     return this.#position
   }
 
-  add({ channel, rules, fresh, last }: SubscriptionRequest): void {
+  add({ channel, rules, fresh, last, state = null }: SubscriptionRequest): void {
     const heard = this.feed.hear(channel, rules)
     // A channel that should continue needs a place to continue from; without one it joins, with a gap.
     const joining = fresh || this.#position === null
@@ -102,6 +124,9 @@ export class Lane {
       fresh,
       last,
       latest: rules.delivery === 'latest',
+      // Whoever continues from a cursor has it.
+      state: joining ? state : null,
+      computing: null,
       joining,
       start: null,
       floor: null,
@@ -178,10 +203,14 @@ export class Lane {
       const turn = this.#turn
       const isVoid = () => generation !== this.feed.generation || turn !== this.#turn || owner.ended
       if (this.#fromRing()) continue
-      const joining = [...this.#subscriptions.values()].filter((subscription) => subscription.joining)
+      const joining = [...this.#subscriptions.values()].filter(
+        (subscription) => subscription.joining && subscription.computing === null,
+      )
       const reading = this.#live
         ? []
         : [...this.#subscriptions.values()].filter((subscription) => !subscription.joining)
+      // Only states are waited for; the last of them wakes the lane.
+      if (joining.length === 0 && reading.length === 0) break
       let read: SharedRead
       try {
         // The link must carry a channel before its log is read: what comes between is in the ring then.
@@ -245,11 +274,16 @@ export class Lane {
     let moved = false
     for (const subscription of this.#subscriptions.values()) {
       const { ring } = subscription.channel
+      if (subscription.computing !== null) {
+        moved = this.#computed(subscription, subscription.computing) || moved
+        continue
+      }
       if (!subscription.joining || !subscription.fresh || ring.newest === null || ring.length < subscription.last)
         continue
-      const start = this.#startAt(feed.epoch, ring.newest)
-      this.#establish(subscription, feed.epoch, start, ring.tail(subscription.last))
       moved = true
+      const entries = ring.tail(subscription.last)
+      if (subscription.state !== null) this.#compute(subscription, feed.epoch, ring.newest, entries)
+      else this.#establish(subscription, feed.epoch, this.#startAt(feed.epoch, ring.newest), entries, null)
     }
     if (moved) this.#owner.pageDone()
     return moved
@@ -322,6 +356,11 @@ export class Lane {
     const start = this.#startAt(read.lineage.epoch, read.head)
     // Between the read and the stream's position the ring must know everything, for the history and for the chain; else once more.
     if (!ring.covers(read.head)) return
+    if (subscription.state !== null) {
+      if (!subscription.fresh) this.#owner.gap(name, 'cursor', start)
+      this.#compute(subscription, read.lineage.epoch, read.head, entries)
+      return
+    }
     if (!subscription.fresh) {
       // It should have continued from a cursor that is none of ours, or has no place in this partition.
       this.#owner.gap(name, 'cursor', start)
@@ -329,18 +368,57 @@ export class Lane {
       return
     }
     const between = ring.after(read.head).filter((entry) => compareIds(entry.id, start) <= 0)
-    this.#establish(subscription, read.lineage.epoch, start, [...entries, ...between])
+    this.#establish(subscription, read.lineage.epoch, start, [...entries, ...between], null)
   }
 
-  #establish(subscription: Subscription, epoch: Id, start: Id, entries: readonly Entry[]): void {
+  /** The place is found: now, and not before, the state may be computed. */
+  #compute(subscription: Subscription, epoch: Id, at: Id, entries: readonly Entry[]): void {
+    const computing: Computing = { generation: this.feed.generation, epoch, at, entries, state: null }
+    subscription.computing = computing
+    const wanted = () => subscription.computing === computing && this.#holds(subscription) && !this.#owner.ended
+    subscription.state?.().then(
+      (state) => {
+        computing.state = state
+        if (wanted()) this.wake()
+      },
+      (error: unknown) => {
+        if (wanted()) this.#owner.stateFailed(subscription.channel.name, error)
+      },
+    )
+  }
+
+  /** Establishes a channel whose state is there, with what came since its place; returns whether anything was done. */
+  #computed(subscription: Subscription, computing: Computing): boolean {
+    const { generation, epoch, at, entries, state } = computing
+    const { ring } = subscription.channel
+    if (generation !== this.feed.generation || epoch !== this.feed.epoch || !ring.covers(at)) {
+      // What came meanwhile is not known any more: from the start.
+      subscription.computing = null
+      return true
+    }
+    if (state === null) return false
+    const start = this.#startAt(epoch, at)
+    const updates = ring.after(at).filter((entry) => compareIds(entry.id, start) <= 0)
+    this.#establish(subscription, epoch, start, entries, { state, updates })
+    return true
+  }
+
+  #establish(
+    subscription: Subscription,
+    epoch: Id,
+    start: Id,
+    entries: readonly Entry[],
+    answer: StateAnswer | null,
+  ): void {
     this.#settle(subscription, epoch, start)
     const { channel, last } = subscription
     const history = last > 0 ? newest(entries, last, channel.rules.history, this.#owner.clock.now()) : null
-    this.#owner.subscribed({ channel: channel.name, id: start, epoch }, history)
+    this.#owner.subscribed({ channel: channel.name, id: start, epoch }, history, answer)
   }
 
   #settle(subscription: Subscription, epoch: Id, start: Id): void {
     subscription.joining = false
+    subscription.computing = null
     this.#joining--
     subscription.start = { epoch, id: start }
     subscription.floor = start

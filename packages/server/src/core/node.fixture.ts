@@ -10,7 +10,9 @@ import { compileContract } from './contract'
 import { createGateway } from './gateway'
 import { createHub } from './hub'
 import { readOrigins } from './origins'
+import { createReadPayload } from './payload'
 import { createPublishing } from './publishing'
+import { createStateOf } from './state'
 
 interface NodeSetup {
   channels: Record<string, ChannelOptions>
@@ -34,18 +36,22 @@ export function createNode({ channels, authenticate = () => null, broker = memor
     ringBytes: 2 ** 20,
     ringSize: 100,
     linger: 10_000,
+    presence: { ttl: 60_000, grace: 10_000 },
     report,
     defer: (run) => void setImmediate(run),
   })
   const authorize = createAuthorize(report)
-  const publishing = createPublishing({ contract, authorize, broker, hub, dedupe: 300_000, report })
-  const runCommand = createCommands({ contract, authorize, publishing, hub })
+  const readPayload = createReadPayload(report)
+  const stateOf = createStateOf(report)
+  const publishing = createPublishing({ contract, authorize, broker, hub, dedupe: 300_000, readPayload })
+  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf })
   const gateway = createGateway({
     authenticate,
     allowsOrigin: readOrigins(undefined),
     contract,
     authorize,
     runCommand,
+    stateOf,
     hub,
     clock,
     report,

@@ -5,7 +5,9 @@ import type { RealtimeOptions } from '../options'
 export type AllowsOrigin = (origin: string | null, host: string | null) => boolean
 
 /** Throws a TypeError for an entry of the list that no browser would send. */
-export function readOrigins(origins: RealtimeOptions<never, never, never, never>['origins']): AllowsOrigin {
+export function readOrigins(
+  origins: RealtimeOptions<never, never, never, never, never, never>['origins'],
+): AllowsOrigin {
   if (origins === '*') return () => true
   if (typeof origins === 'function') return (origin) => origin === null || origins(origin) === true
   if (origins === undefined) return (origin, host) => origin === null || isSameHost(origin, host)

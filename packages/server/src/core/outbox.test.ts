@@ -38,7 +38,7 @@ describe('an outbox', () => {
 
   it('says the cursor anew in what holds one', () => {
     const outbox = new Outbox()
-    outbox.push(subscribedItem({ channel: 'a', id: '1-0', epoch: '1-0' }, [], 'before'))
+    outbox.push(subscribedItem({ channel: 'a', id: '1-0', epoch: '1-0' }, [], null, 'before'))
     outbox.renew('now')
     expect(JSON.parse(texts(outbox)[0] as string)).toEqual({
       type: 'subscribed',

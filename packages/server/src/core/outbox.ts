@@ -48,7 +48,7 @@ export class Outbox {
     return items
   }
 
-  /** Drops publications and live messages; answers and other control events stay. */
+  /** Drops publications, presence and live messages; answers and other control events stay. */
   drop(): void {
     for (const item of this.take()) if (item.kind === 'control') this.push(item)
   }

@@ -1,11 +1,11 @@
 /** The way of a publication into the broker: name, permission, schema, size, JSON; called by `rt.publish` and the publish command. */
-import { type Id, type Issue, isMessageId, isRealtimeError, limits, RealtimeError, toRealtimeError } from '@rt/protocol'
-import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { type Id, isMessageId, limits, RealtimeError, toRealtimeError } from '@rt/protocol'
 import type { Broker } from '../ports/broker'
 import type { Identity } from '../ports/connection'
 import type { Hub } from '../ports/hub'
 import type { Authorize } from './authorize'
 import type { Contract } from './contract'
+import type { ReadPayload } from './payload'
 
 /** Who publishes: a client, held to the channel's rule, or the app itself. */
 export type Publisher =
@@ -42,13 +42,17 @@ export interface PublishingOptions {
   readonly hub: Hub
   /** Milliseconds. */
   readonly dedupe: number
-  readonly report: (error: unknown) => void
+  readonly readPayload: ReadPayload
 }
 
-/** Most problems of one payload that are told. */
-const MOST_ISSUES = 20
-
-export function createPublishing({ contract, authorize, broker, hub, dedupe, report }: PublishingOptions): Publishing {
+export function createPublishing({
+  contract,
+  authorize,
+  broker,
+  hub,
+  dedupe,
+  readPayload,
+}: PublishingOptions): Publishing {
   async function prepare({ channel: name, data, messageId, publisher }: Draft): Promise<() => Promise<PublishResult>> {
     const channel = contract.resolve(name)
     if ('client' in publisher) await authorize(channel, 'publish', publisher.client)
@@ -58,7 +62,7 @@ export function createPublishing({ contract, authorize, broker, hub, dedupe, rep
         `\`messageId\` must be 1 to ${limits.messageIdLength} letters, digits, "_" or "-".`,
       )
     }
-    const json = print(await validate(channel.definition.message, data))
+    const json = await readPayload(channel.definition.message, data, limits.frameBytes)
     const from = 'client' in publisher ? publisher.client?.id : publisher.from
     const members = `${from === undefined ? '' : `"from":${JSON.stringify(from)},`}"data":${json}`
     const { delivery, history } = channel.rules
@@ -72,24 +76,6 @@ export function createPublishing({ contract, authorize, broker, hub, dedupe, rep
     const key = dedupeKey(id, publisher)
     return () =>
       broker.publish({ channel: name, messageId: key, body: `"messageId":"${id}",${members}`, history, dedupe })
-  }
-
-  async function validate(schema: StandardSchemaV1, data: unknown): Promise<unknown> {
-    let result: StandardSchemaV1.Result<unknown>
-    try {
-      result = await schema['~standard'].validate(data)
-    } catch (error) {
-      if (isRealtimeError(error)) throw error
-      report(error)
-      throw new RealtimeError('internal', 'The schema of this channel failed.', { cause: error })
-    }
-    if (result.issues === undefined) return result.value
-    const issues = result.issues.slice(0, MOST_ISSUES).map(toIssue)
-    throw new RealtimeError(
-      'invalid_message',
-      `The payload does not fit: ${issues[0]?.message ?? 'the schema said no'}`,
-      { issues },
-    )
   }
 
   return {
@@ -109,27 +95,6 @@ export function createPublishing({ contract, authorize, broker, hub, dedupe, rep
  */
 function dedupeKey(messageId: string, publisher: Publisher): string {
   return 'client' in publisher ? `${messageId}@${encodeURIComponent(publisher.client?.id ?? '')}` : messageId
-}
-
-function print(value: unknown): string {
-  let json: string | undefined
-  try {
-    json = JSON.stringify(value)
-  } catch {
-    // A cycle or a bigint: told below.
-  }
-  if (json === undefined) throw new RealtimeError('invalid_message', "The schema's output can't be written as JSON.")
-  // UTF-8 has at most three bytes for each UTF-16 unit: most texts need no count.
-  if (json.length * 3 > limits.frameBytes && new TextEncoder().encode(json).length > limits.frameBytes) {
-    throw new RealtimeError('payload_too_large', `The payload is larger than ${limits.frameBytes} bytes.`)
-  }
-  return json
-}
-
-function toIssue({ message, path }: StandardSchemaV1.Issue): Issue {
-  if (path === undefined) return { message }
-  const keys = path.map((segment) => (typeof segment === 'object' ? segment.key : segment))
-  return { message, path: keys.map((key) => (typeof key === 'number' ? key : String(key))) }
 }
 
 /** Nothing was sent to the broker, and the publisher may know. */

@@ -8,15 +8,21 @@ import {
   RealtimeError,
   type ServerEvent,
   type SubscribedEvent,
+  toRealtimeError,
+  type WatchRequest,
 } from '@rt/protocol'
 import type { Entry } from '../ports/broker'
 import type { OutItem, Wire } from '../ports/connection'
 import type { Stream, StreamRequest, SubscriptionRequest } from '../ports/hub'
-import { controlItem, gapItem, subscribedItem } from './events'
+import type { Seat } from '../ports/presence'
+import { controlItem, gapItem, type StateAnswer, subscribedItem } from './events'
 import type { Feed, HeardChannel } from './feed'
 import { Lane, type LaneOwner } from './lane'
 import type { LiveSubscriber } from './live'
 import { Outbox } from './outbox'
+import type { Presence } from './presence/presence'
+import type { Sitter } from './presence/seats'
+import type { Watcher } from './presence/view'
 
 /** Heartbeats after which a wire that takes nothing is given up. */
 const STALLED = 3
@@ -36,6 +42,9 @@ export interface StreamHost {
   dirty(stream: StreamConnection): void
   /** Prints a cursor, the same text for the same parts. */
   cursor(parts: readonly string[]): string
+  readonly presence: Presence
+  /** A name for a stream that no other stream of any node has. */
+  streamId(): string
   /** Whether clients were told that this partition is away. */
   degraded(feed: Feed): boolean
   gone(stream: StreamConnection): void
@@ -43,12 +52,20 @@ export interface StreamHost {
   report(error: unknown): void
 }
 
-export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
+export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watcher, Sitter {
+  readonly id: string
   readonly #host: StreamHost
   readonly #wire: Wire
   readonly #outbox = new Outbox()
   readonly #lanes = new Map<number, Lane>()
   readonly #live = new Map<string, HeardChannel>()
+  /** Watched channels; true: their members have been told. */
+  readonly #watched = new Map<string, boolean>()
+  /** Watched channels whose changes were dropped: the list has to be told again. */
+  readonly #stale = new Set<string>()
+  /** Held for as long as this stream lives, by channel and client. */
+  readonly #seats = new Map<string, Seat>()
+  readonly #departed: () => void
   readonly #endsAt: number
   #writable = true
   #closed = false
@@ -63,6 +80,10 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
   constructor(host: StreamHost, request: StreamRequest, wire: Wire) {
     this.#host = host
     this.#wire = wire
+    this.id = host.streamId()
+    const { identity = null, watch = [], seats = [], seatTtl = null } = request
+    this.#departed = identity === null ? () => {} : host.presence.seats.arrived(identity)
+    for (const { channel } of watch) this.#watched.set(channel, false)
     const life = Math.round(host.life * (0.8 + 0.4 * Math.random()))
     // A client that renews its stream in time does so before.
     this.#endsAt = host.clock.monotonic() + life + host.heartbeat
@@ -90,6 +111,9 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     }
     // The cursor stands behind hello, before any publication: a cut in the first flush loses nothing.
     this.flush()
+    if (seatTtl === null) for (const seat of seats) this.#seats.set(seatKey(seat), seat)
+    if (seats.length > 0) host.presence.attach(this, seats, seatTtl)
+    for (const { channel, since } of watch) host.presence.watch(channel, since, this)
   }
 
   /** Begins to read; called in the turn after the constructor, when the transport holds the connection. */
@@ -150,6 +174,32 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     this.send({ type: 'unsubscribed', channel, ...(error !== undefined && { error: error.toJSON() }) })
   }
 
+  watch({ channel, since }: WatchRequest): void {
+    if (this.#closed) return
+    this.#watched.set(channel, false)
+    this.#host.presence.watch(channel, since, this)
+  }
+
+  unwatch(channel: string, error?: RealtimeError): void {
+    if (this.#closed) return
+    this.#watched.delete(channel)
+    this.#stale.delete(channel)
+    this.#host.presence.unwatch(channel, this)
+    this.send({ type: 'unwatched', channel, ...(error !== undefined && { error: error.toJSON() }) })
+  }
+
+  async enter(seat: Seat, state: string): Promise<void> {
+    await this.#host.presence.enter(seat, state, this)
+    if (this.#closed) {
+      // Entered behind the end of its stream: as if that came later.
+      this.#host.presence.seats.hold(this, seat)
+      this.#host.presence.seats.release(this, [seat])
+      return
+    }
+    this.#seats.set(seatKey(seat), seat)
+    this.#host.presence.seats.hold(this, seat)
+  }
+
   send(event: ServerEvent): void {
     if (!this.#closed) this.#control(controlItem(event))
   }
@@ -159,6 +209,10 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     this.#writable = true
     this.#stalled = 0
     this.flush()
+    for (const channel of [...this.#stale]) {
+      this.#stale.delete(channel)
+      this.#host.presence.watch(channel, undefined, this)
+    }
     this.#wakeLanes()
   }
 
@@ -174,6 +228,9 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     this.#closed = true
     for (const channel of [...this.#live.keys()]) this.#leave(channel)
     for (const lane of this.#lanes.values()) lane.close()
+    for (const channel of this.#watched.keys()) this.#host.presence.unwatch(channel, this)
+    this.#host.presence.seats.release(this, this.#seats.values())
+    this.#departed()
     this.#host.gone(this)
   }
 
@@ -199,14 +256,43 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     this.#dirty()
   }
 
-  subscribed(event: Omit<SubscribedEvent, 'type' | 'history' | 'cursor'>, history: readonly Entry[] | null): void {
-    this.#control(subscribedItem(event, history, this.#cursor()))
+  subscribed(
+    event: Pick<SubscribedEvent, 'channel' | 'id' | 'epoch'>,
+    history: readonly Entry[] | null,
+    answer: StateAnswer | null,
+  ): void {
+    this.#control(subscribedItem(event, history, answer, this.#cursor()))
+  }
+
+  stateFailed(channel: string, error: unknown): void {
+    this.unsubscribe(channel, toRealtimeError(error))
   }
 
   live(item: OutItem): void {
     if (this.#outbox.bytes > this.#host.outboxBytes) return
     this.#outbox.push(item)
     this.#dirty()
+  }
+
+  members(channel: string, item: OutItem): void {
+    if (this.#closed || this.#stale.has(channel)) return
+    // A reader that does not keep up gets the list, once it does.
+    if (!this.#writable && this.congested) {
+      this.#stale.add(channel)
+      return
+    }
+    this.#outbox.push(item)
+    this.#dirty()
+  }
+
+  told(channel: string): void {
+    if (this.#closed || this.#watched.get(channel) !== false) return
+    this.#watched.set(channel, true)
+    this.caughtUp()
+  }
+
+  absent(channel: string): void {
+    this.send({ type: 'absent', channel })
   }
 
   pageDone(): void {
@@ -216,6 +302,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
   caughtUp(): void {
     if (this.#closed || !this.#started) return
     for (const lane of this.#lanes.values()) if (!lane.caughtUp) return
+    for (const told of this.#watched.values()) if (!told) return
     this.#tellCaughtUp = true
     this.flush()
   }
@@ -311,7 +398,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     heard.live.add(this)
     this.#live.set(channel, heard)
     // No promise to keep: it is live on this node at once, broker or not.
-    this.#control(subscribedItem({ channel }, null, null))
+    this.#control(subscribedItem({ channel }, null, null, null))
   }
 
   #leave(channel: string): void {
@@ -334,6 +421,8 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
   /** A slow reader: it re-enters the log as a whole, all partitions and channels, and nothing that waited is printed. */
   #overflow(): void {
     this.#outbox.drop()
+    // What waited of their changes was dropped with the rest.
+    for (const channel of this.#watched.keys()) this.#stale.add(channel)
     for (const lane of this.#lanes.values()) lane.rewind()
     this.#outbox.renew(this.#cursor())
   }
@@ -342,4 +431,8 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber {
     if (!this.#writable || !this.#started) return
     for (const lane of this.#lanes.values()) lane.wake()
   }
+}
+
+function seatKey({ channel, client }: Seat): string {
+  return `${channel} ${client}`
 }

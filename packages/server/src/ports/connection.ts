@@ -1,5 +1,5 @@
 /** The connection port: what a transport gives to the core (a wire), and what it gets back (a connection). */
-import type { ChannelRequest, RealtimeError } from '@rt/protocol'
+import type { ChannelRequest, RealtimeError, WatchRequest } from '@rt/protocol'
 
 /** The names of transports, as the client's ladder and the metrics know them. */
 export type TransportName = 'websocket' | 'sse' | 'long-poll' | 'poll'
@@ -14,9 +14,9 @@ export interface Identity {
 
 /** One encoded event in an outbox. The same object is shared by all connections that get it, so encodings can be cached on it. */
 export interface OutItem {
-  /** `publication` may be dropped and read again from the log; `live` may be dropped; `control` may not. */
-  readonly kind: 'publication' | 'live' | 'control'
-  /** For publications and live messages. */
+  /** `publication` may be dropped and read again from the log; `presence` and told again as a list; `live` may be dropped; `control` may not. */
+  readonly kind: 'publication' | 'presence' | 'live' | 'control'
+  /** For all but control events. */
   readonly channel: string | null
   /** The event as JSON text. */
   readonly json: string
@@ -55,4 +55,9 @@ export interface OpenRequest<I extends Identity | null = Identity | null> {
   readonly identity: I
   readonly channels: readonly ChannelRequest[]
   readonly cursor: string | null
+  readonly watch?: readonly WatchRequest[]
+  /** Name of the client within its identity; null: it did not say. */
+  readonly client?: string | null
+  /** Channels that the client has entered. */
+  readonly entered?: readonly string[]
 }

@@ -1,5 +1,5 @@
 /** The gateway port: the door of the core, as transports and hosts see it. */
-import type { ResultEvent } from '@rt/protocol'
+import type { Member, ResultEvent } from '@rt/protocol'
 import type { Connection, Identity, OpenRequest, Wire } from './connection'
 
 export interface Gateway {
@@ -12,6 +12,8 @@ export interface Gateway {
   open(request: OpenRequest, wire: Wire): Promise<Connection>
   /** Runs a frame of commands that came by POST; one result for each, in order. Rejects with `invalid_request` when the frame can't be read. */
   execute(text: string, identity: Identity | null): Promise<ResultEvent[]>
+  /** Who is present, for who may subscribe. Rejects with `unknown_channel`, `unsupported`, `forbidden`, `unauthenticated`, `broker_unavailable`. */
+  members(channel: string, identity: Identity | null): Promise<{ members: Member[]; known: boolean }>
   /** Whether this Origin may talk to us. `host` is the request's own host (with port), for the same-origin default; a missing Origin is allowed. */
   allowsOrigin(origin: string | null, host: string | null): boolean
   /** Milliseconds between heartbeats. */

@@ -1,7 +1,8 @@
 /** The hub port: what the gateway asks of the stream core of a node. */
-import type { RealtimeError, ServerEvent } from '@rt/protocol'
+import type { Member, RealtimeError, ServerEvent, WatchRequest } from '@rt/protocol'
 import type { History } from './broker'
 import type { Wire } from './connection'
+import type { Seat } from './presence'
 
 /** What the contract says of one channel, as far as the stream core needs it. */
 export interface ChannelRules {
@@ -17,11 +18,20 @@ export interface SubscriptionRequest {
   /** True: starts at its head, with the newest `last` publications first. False: continues from the cursor. */
   readonly fresh: boolean
   readonly last: number
+  /** Computes what is sent first, as JSON text; null: the channel declares none. Asked only where the channel starts at its head. */
+  readonly state?: (() => Promise<string>) | null
 }
 
 export interface StreamRequest {
   readonly subscriptions: readonly SubscriptionRequest[]
   readonly cursor: string | null
+  readonly watch?: readonly WatchRequest[]
+  /** Held by this stream: the client entered them on an earlier one. */
+  readonly seats?: readonly Seat[]
+  /** Who is connected by it; null: nobody in particular. */
+  readonly identity?: string | null
+  /** Milliseconds of a seat when the stream is a poll, gone in a moment and back soon; null: seats live as long as the stream. */
+  readonly seatTtl?: number | null
   /** Events to print right behind `hello`, such as refusals. */
   readonly first: readonly ServerEvent[]
 }
@@ -34,6 +44,12 @@ export interface Stream {
   subscribe(request: SubscriptionRequest): void
   /** Takes a channel off; prints `unsubscribed`, with `error` when the client did not ask for it. */
   unsubscribe(channel: string, error?: RealtimeError): void
+  /** Tells the members of a channel from now on; of one that is watched already, the whole list once more. */
+  watch(request: WatchRequest): void
+  /** Prints `unwatched`, with `error` when the client did not ask for it. */
+  unwatch(channel: string, error?: RealtimeError): void
+  /** Makes the client present for as long as this stream lives. Rejects as {@link PresenceDesk.enter}. */
+  enter(seat: Seat, state: string): Promise<void>
   /** Prints a control event, such as a result. */
   send(event: ServerEvent): void
   drained(): void
@@ -43,7 +59,20 @@ export interface Stream {
   closed(): void
 }
 
+/** Presence as commands and the app ask for it. All reject with `broker_unavailable`. */
+export interface PresenceDesk {
+  /** For a client whose stream is elsewhere. `state`: JSON text. Rejects with `rate_limited` when too many clients of the member are there. */
+  enter(seat: Seat, state: string, stream: null): Promise<void>
+  leave(seat: Seat): Promise<void>
+  /** `known` false: who is gone can't be told now. */
+  members(channel: string): Promise<{ members: Member[]; known: boolean }>
+  count(channel: string): Promise<number>
+  online(ids: readonly string[]): Promise<boolean[]>
+  match(glob: string, cursor: string | null, limit: number): Promise<{ ids: string[]; cursor: string | null }>
+}
+
 export interface Hub {
+  readonly presence: PresenceDesk
   /** Starts a stream: `hello` is printed at once. */
   open(request: StreamRequest, wire: Wire): Stream
   /** Delivers to this node's connections first, then to the other nodes. `members`: JSON members of the event: `"from":"…","data":…`. */

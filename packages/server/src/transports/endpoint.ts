@@ -1,12 +1,12 @@
 /** The endpoint: one function from an HTTP request to its reply, whichever transport that is; called by every host. */
-import { type Clock, decodeOpen, limits, parseJson, RealtimeError, systemClock } from '@rt/protocol'
+import { type Clock, decodeOpen, isChannelName, limits, parseJson, RealtimeError, systemClock } from '@rt/protocol'
 import type { Gateway } from '../ports/gateway'
 import type { HttpReply, HttpRequest } from '../ports/http'
 import { accessOf, preflightHeaders } from './access'
 import { executeCommands } from './commands'
 import { createPolling } from './polling'
 import { readQuery, readWait, type StreamQuery, streamQuery } from './query'
-import { errorReply, invalid } from './reply'
+import { errorReply, invalid, jsonReply } from './reply'
 import { createSse } from './sse'
 
 const METHODS = 'GET, POST, OPTIONS'
@@ -51,6 +51,8 @@ export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): En
     const params = request.url.searchParams
     if (accepted(request) === 'sse')
       return stream(request, readQuery(params, request.header('last-event-id')), undefined)
+    const asked = params.getAll('members')
+    if (asked.length > 0) return members(request, asked)
     const wait = readWait(params)
     return poll(request, readQuery(params), undefined, wait)
   }
@@ -63,15 +65,21 @@ export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): En
     const text = await request.text(limits.frameBytes)
     if (form === 'sse') {
       const open = decodeOpen(text)
-      return stream(request, streamQuery(open.channels, open.cursor), open.token)
+      return stream(request, streamQuery(open), open.token)
     }
     const params = request.url.searchParams
     if (params.has('wait') || isOpen(text)) {
       const wait = readWait(params)
       const open = decodeOpen(text)
-      return poll(request, streamQuery(open.channels, open.cursor), open.token, wait)
+      return poll(request, streamQuery(open), open.token, wait)
     }
     return executeCommands(gateway, text, await gateway.authenticate(request.toRequest()))
+  }
+
+  async function members(request: HttpRequest, [channel = '', ...more]: readonly string[]): Promise<HttpReply> {
+    if (more.length > 0 || !isChannelName(channel)) throw invalid('`members` must be the name of one channel.')
+    const identity = await gateway.authenticate(request.toRequest())
+    return jsonReply(200, JSON.stringify(await gateway.members(channel, identity)))
   }
 
   async function stream(request: HttpRequest, query: StreamQuery, token: string | undefined): Promise<HttpReply> {
@@ -117,7 +125,7 @@ function accepted(request: HttpRequest): 'sse' | 'json' {
 }
 
 function demandChannels(query: StreamQuery): void {
-  if (query.channels.length === 0) throw invalid('`channels` is missing.')
+  if (query.channels.length + query.watch.length + query.entered.length === 0) throw invalid('`channels` is missing.')
 }
 
 /** Whether a body is an `open` command and not commands to run. The first test spares the common case a second parse. */

@@ -44,6 +44,11 @@ export class ScriptedGateway implements Gateway {
     return { id: token }
   }
 
+  async members(channel: string, identity: Identity | null) {
+    if (identity === null) throw new RealtimeError('unauthenticated', 'Refused.')
+    return { members: [{ id: identity.id, state: channel }], known: true }
+  }
+
   async open(request: OpenRequest, wire: Wire): Promise<Connection> {
     if (this.refusal !== null) throw this.refusal
     const received: string[] = []

@@ -86,7 +86,7 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
     function firstFrame(ws: WebSocket): Promise<Settled<Asked>> {
       return settle(async () => {
         const open = decodeOpen(await nextText(ws, clock))
-        return ask(streamQuery(open.channels, open.cursor), open.token)
+        return ask(streamQuery(open), open.token)
       })
     }
   }

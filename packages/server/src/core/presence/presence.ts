@@ -1,0 +1,161 @@
+/** Presence on this node: who is watched, who sits here, and what of it can be trusted; made by the hub, asked by streams, commands and the app. */
+import { type Clock, type Json, type Member, RealtimeError } from '@rt/protocol'
+import type { Broker } from '../../ports/broker'
+import type { PresenceDesk } from '../../ports/hub'
+import type { PresenceNotice, Seat } from '../../ports/presence'
+import { Pulse } from './pulse'
+import { Seats, type Sitter } from './seats'
+import { View, type Watcher } from './view'
+
+export interface PresenceOptions {
+  readonly broker: Broker
+  readonly clock: Clock
+  /** Milliseconds of a seat without a sign of life. */
+  readonly ttl: number
+  /** Milliseconds of a seat whose stream ended without a word. */
+  readonly grace: number
+  /** Milliseconds for which a channel without watchers stays watched. */
+  readonly linger: number
+  readonly report: (error: unknown) => void
+}
+
+export class Presence implements PresenceDesk {
+  readonly seats: Seats
+  readonly #options: PresenceOptions
+  readonly #pulses: readonly Pulse[]
+  readonly #views: readonly Map<string, View>[]
+  readonly #up: boolean[]
+  #closed = false
+
+  constructor(options: PresenceOptions) {
+    const { broker, clock, ttl, grace, report } = options
+    const { presence: store } = broker
+    this.#options = options
+    this.#up = new Array<boolean>(broker.partitions).fill(false)
+    this.#views = this.#up.map(() => new Map<string, View>())
+    this.seats = new Seats({ store, partition: (channel) => broker.partition(channel), clock, ttl, grace })
+    this.#pulses = this.#up.map(
+      (_, partition) =>
+        new Pulse({
+          store,
+          partition,
+          clock,
+          ttl,
+          report,
+          changed: () => {
+            for (const view of (this.#views[partition] as Map<string, View>).values()) view.knownChanged()
+          },
+          recovered: () => this.seats.recovered(partition),
+        }),
+    )
+  }
+
+  // ── For the hub ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  notice(notice: PresenceNotice): void {
+    this.#views[notice.partition]?.get(notice.channel)?.notice(notice)
+  }
+
+  linkUp(partition: number): void {
+    this.#up[partition] = true
+    this.#pulses[partition]?.linkUp()
+    for (const view of this.#views[partition]?.values() ?? []) view.linkUp()
+  }
+
+  linkDown(partition: number): void {
+    this.#up[partition] = false
+    this.#pulses[partition]?.linkDown()
+    for (const view of this.#views[partition]?.values() ?? []) view.linkDown()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.seats.close()
+    for (const pulse of this.#pulses) pulse.close()
+  }
+
+  // ── For streams ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  watch(channel: string, since: string | undefined, watcher: Watcher): void {
+    const { broker, clock } = this.#options
+    const partition = broker.partition(channel)
+    const views = this.#views[partition] as Map<string, View>
+    const pulse = this.#use(partition)
+    let view = views.get(channel)
+    if (view === undefined) {
+      view = new View({ store: broker.presence, pulse, clock, partition, channel }, this.#up[partition] === true)
+      views.set(channel, view)
+    }
+    view.add(watcher, since)
+  }
+
+  unwatch(channel: string, watcher: Watcher): void {
+    const { broker, clock, linger } = this.#options
+    const partition = broker.partition(channel)
+    const views = this.#views[partition] as Map<string, View>
+    const view = views.get(channel)
+    if (view === undefined) return
+    view.remove(watcher)
+    if (!view.empty || this.#closed) return
+    // Polls and reconnects come back at once.
+    clock.setTimeout(() => {
+      if (!view.empty || views.get(channel) !== view) return
+      views.delete(channel)
+      view.linkDown()
+      broker.presence.unwatch(partition, [channel])
+    }, linger)
+  }
+
+  attach(sitter: Sitter, seats: readonly Seat[], ttl: number | null): void {
+    for (const { channel } of seats) this.#use(this.#options.broker.partition(channel))
+    this.seats.attach(sitter, seats, ttl)
+  }
+
+  // ── For commands and the app ───────────────────────────────────────────────────────────────────────────────────
+
+  async enter(seat: Seat, state: string, sitter: Sitter | null): Promise<void> {
+    const { broker, ttl } = this.#options
+    this.#use(broker.partition(seat.channel))
+    const room = await broker.presence.enter({ ...seat, state, owner: sitter?.id ?? '', ttl })
+    if (!room)
+      throw new RealtimeError('rate_limited', 'Too many clients of this identity are there.', { outcome: 'failed' })
+  }
+
+  async leave(seat: Seat): Promise<void> {
+    this.seats.drop(seat)
+    await this.#options.broker.presence.leave(seat)
+  }
+
+  async members(channel: string): Promise<{ members: Member[]; known: boolean }> {
+    const { broker } = this.#options
+    const partition = broker.partition(channel)
+    const pulse = this.#use(partition)
+    const seen = this.#views[partition]?.get(channel)?.members
+    const list = seen
+      ? [...seen].map(([member, state]) => ({ member, state }))
+      : (await broker.presence.members(channel)).members
+    if (this.#up[partition] === true) await pulse.decided()
+    return {
+      members: list.map(({ member, state }) => ({ id: member, state: JSON.parse(state) as Json })),
+      known: pulse.known,
+    }
+  }
+
+  count(channel: string): Promise<number> {
+    return this.#options.broker.presence.count(channel)
+  }
+
+  online(ids: readonly string[]): Promise<boolean[]> {
+    return this.#options.broker.presence.isOnline(ids)
+  }
+
+  match(glob: string, cursor: string | null, limit: number) {
+    return this.#options.broker.presence.match(glob, cursor, limit)
+  }
+
+  #use(partition: number): Pulse {
+    const pulse = this.#pulses[partition] as Pulse
+    pulse.use()
+    return pulse
+  }
+}

@@ -1,0 +1,196 @@
+/** The seats that streams of this node hold, and the identities that are connected here: kept alive in batches. Owned by Presence. */
+import type { Clock, Timer } from '@rt/protocol'
+import type { PresenceStore, Seat } from '../../ports/presence'
+
+/** A stream that holds seats. */
+export interface Sitter {
+  /** Unique among all streams of all nodes. */
+  readonly id: string
+  /** The store does not know of its seat in this channel: the client has to enter again. */
+  absent(channel: string): void
+}
+
+export interface SeatsOptions {
+  readonly store: PresenceStore
+  readonly partition: (channel: string) => number
+  readonly clock: Clock
+  readonly ttl: number
+  readonly grace: number
+}
+
+interface Held {
+  readonly seat: Seat
+  sitter: Sitter
+}
+
+/** Seats of one call. */
+const BATCH = 200
+
+export class Seats {
+  readonly #options: SeatsOptions
+  /** By partition, by channel, member and client. */
+  readonly #held = new Map<number, Map<string, Held>>()
+  /** Identity id → how many streams of it are open here, and when it was marked last (monotonic). */
+  readonly #identities = new Map<string, { streams: number; marked: number }>()
+  #beat: Timer
+
+  constructor(options: SeatsOptions) {
+    this.#options = options
+    this.#beat = this.#schedule()
+  }
+
+  /** A stream opened that holds these seats already; `ttl`: of a stream that will be gone soon and come again. */
+  attach(sitter: Sitter, seats: readonly Seat[], ttl: number | null): void {
+    if (ttl === null) for (const seat of seats) this.hold(sitter, seat)
+    for (const [partition, all] of this.#byPartition(seats))
+      this.#touch(partition, all, sitter, ttl ?? this.#options.ttl)
+  }
+
+  /** The stream keeps the seat from now on. */
+  hold(sitter: Sitter, seat: Seat): void {
+    this.#of(seat.channel).set(keyOf(seat), { seat, sitter })
+  }
+
+  /** It was left. */
+  drop(seat: Seat): void {
+    this.#of(seat.channel).delete(keyOf(seat))
+  }
+
+  /** The stream is gone: what it still holds expires after the grace. */
+  release(sitter: Sitter, seats: Iterable<Seat>): void {
+    const gone: Seat[] = []
+    for (const seat of seats) {
+      const held = this.#of(seat.channel)
+      const key = keyOf(seat)
+      // Another stream of the client has it by now.
+      if (held.get(key)?.sitter !== sitter) continue
+      held.delete(key)
+      gone.push(seat)
+    }
+    const { store, grace } = this.#options
+    for (const [partition, all] of this.#byPartition(gone)) {
+      for (const batch of inBatches(all)) store.release(partition, batch, sitter.id, grace).catch(ignore)
+    }
+  }
+
+  /** The store answers again: whatever it forgot or had expire is to be there again. */
+  recovered(partition: number): void {
+    this.#refresh(partition)
+    this.#mark([...this.#identities.keys()])
+  }
+
+  /** An identity's stream opened here; call the result when it is gone. */
+  arrived(id: string): () => void {
+    let entry = this.#identities.get(id)
+    if (entry === undefined) {
+      entry = { streams: 0, marked: Number.NEGATIVE_INFINITY }
+      this.#identities.set(id, entry)
+    }
+    const present = entry
+    present.streams++
+    if (this.#options.clock.monotonic() - present.marked > this.#options.ttl / 4) this.#mark([id])
+    return () => {
+      present.streams--
+    }
+  }
+
+  close(): void {
+    this.#options.clock.clearTimeout(this.#beat)
+  }
+
+  #schedule(): Timer {
+    const { clock, ttl } = this.#options
+    return clock.setTimeout(
+      () => {
+        this.#beat = this.#schedule()
+        for (const partition of this.#held.keys()) this.#refresh(partition)
+        // Those that were marked a moment ago and are gone are left to expire.
+        const old = clock.monotonic() - ttl
+        for (const [id, { streams, marked }] of this.#identities)
+          if (streams === 0 && marked < old) this.#identities.delete(id)
+        this.#mark([...this.#identities].filter(([, { streams }]) => streams > 0).map(([id]) => id))
+      },
+      (ttl / 2) * (0.85 + 0.15 * Math.random()),
+    )
+  }
+
+  #refresh(partition: number): void {
+    const all = [...(this.#held.get(partition)?.values() ?? [])]
+    const { store, ttl } = this.#options
+    for (const batch of inBatches(all)) {
+      store
+        .touch(
+          partition,
+          batch.map(({ seat }) => ({ ...seat, owner: null, ttl })),
+        )
+        .then((states) => {
+          for (const [i, held] of batch.entries())
+            if (states[i] === null && this.#of(held.seat.channel).get(keyOf(held.seat)) === held)
+              held.sitter.absent(held.seat.channel)
+        })
+        .catch(ignore)
+    }
+  }
+
+  #touch(partition: number, seats: readonly Seat[], sitter: Sitter, ttl: number): void {
+    for (const batch of inBatches(seats)) {
+      this.#options.store
+        .touch(
+          partition,
+          batch.map((seat) => ({ ...seat, owner: sitter.id, ttl })),
+        )
+        .then((states) => {
+          for (const [i, seat] of batch.entries()) if (states[i] === null) sitter.absent(seat.channel)
+        })
+        // Not answered now: the pulse says when the store is back, and all is touched again.
+        .catch(ignore)
+    }
+  }
+
+  #mark(ids: readonly string[]): void {
+    if (ids.length === 0) return
+    const { store, clock, ttl } = this.#options
+    const now = clock.monotonic()
+    for (const id of ids) (this.#identities.get(id) as { marked: number }).marked = now
+    store.online(ids, ttl).catch(() => {
+      for (const id of ids) {
+        const entry = this.#identities.get(id)
+        if (entry !== undefined) entry.marked = Number.NEGATIVE_INFINITY
+      }
+    })
+  }
+
+  #of(channel: string): Map<string, Held> {
+    const partition = this.#options.partition(channel)
+    let held = this.#held.get(partition)
+    if (held === undefined) {
+      held = new Map()
+      this.#held.set(partition, held)
+    }
+    return held
+  }
+
+  #byPartition(seats: readonly Seat[]): Map<number, Seat[]> {
+    const all = new Map<number, Seat[]>()
+    for (const seat of seats) {
+      const partition = this.#options.partition(seat.channel)
+      const list = all.get(partition)
+      if (list === undefined) all.set(partition, [seat])
+      else list.push(seat)
+    }
+    return all
+  }
+}
+
+/** Channel names and clients hold no blank. */
+function keyOf({ channel, client, member }: Seat): string {
+  return `${channel} ${client} ${member}`
+}
+
+function inBatches<T>(all: readonly T[]): T[][] {
+  const batches: T[][] = []
+  for (let i = 0; i < all.length; i += BATCH) batches.push(all.slice(i, i + BATCH))
+  return batches
+}
+
+function ignore(): void {}
