@@ -37,7 +37,7 @@ export interface RealtimeOptions<I extends Identity, S extends Record<string, St
   readonly origins?: '*' | readonly string[] | ((origin: string) => boolean)
   /** Sign of life on every stream, ±10 %. 1 s to 5 min, default 20 s. Clients call 1.75 times of it dead. */
   readonly heartbeat?: Duration
-  /** After this age, ±20 %, clients renew their stream, without a gap. 1 min to 1 day, default 30 min. */
+  /** After this age, ±20 %, clients renew their stream, without a gap. 5 s to 1 day, default 30 min. Less than what a platform allows a response to take. */
   readonly life?: Duration
   /** Longest hold of a long poll. 1 s to 60 s, default 25 s. Keep it below the time-out of every proxy on the way. */
   readonly pollHold?: Duration
@@ -88,7 +88,7 @@ export function readSettings(options: Checked): Settings {
   return {
     path,
     heartbeat: milliseconds('heartbeat', options.heartbeat ?? times.heartbeat, 1000, 300_000),
-    life: milliseconds('life', options.life ?? '30m', 60_000, DAY),
+    life: milliseconds('life', options.life ?? '30m', 5000, DAY),
     pollHold: milliseconds('pollHold', options.pollHold ?? times.pollHold, 1000, 60_000),
     pollFloor: milliseconds('pollFloor', options.pollFloor ?? times.pollFloor, 100, 3_600_000),
     dedupe: milliseconds('dedupe', options.dedupe ?? times.dedupe, 1000, DAY),
