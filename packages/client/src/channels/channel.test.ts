@@ -1,6 +1,7 @@
 // One channel between a scripted connection and the application: late history, loops, ends.
-import { type HistoryItem, RealtimeError } from '@rt/protocol'
+import { type HistoryItem, type Json, RealtimeError } from '@rt/protocol'
 import { describe, expect, it } from 'vitest'
+import type { PresenceChangeOf } from '../types'
 import { Channel } from './channel'
 
 const item = (n: number): HistoryItem => ({ id: `1-${n}`, messageId: `m${n}`, data: n })
@@ -187,5 +188,107 @@ describe('a loop', () => {
     for (let n = 1; n <= 10_001; n++) message(n)
     await expect(loop.next()).rejects.toMatchObject({ code: 'rate_limited' })
     expect(asked.at(-1)).toBe('-a')
+  })
+})
+
+describe('a channel with a state', () => {
+  it('tells the state, the history to those who asked for it, what came since to all, then that it is established', () => {
+    const { channel, listen, message, established, got } = setUp()
+    const order: unknown[] = []
+    channel.on('state', ({ state, id }) => order.push(state, id))
+    channel.on('subscribed', () => order.push('subscribed'))
+    channel.subscribe(({ data }) => order.push(data), { last: 2 })
+    listen('without history')
+    message(1)
+    message(2)
+    expect(channel.state).toBeUndefined()
+    channel.deliver({ kind: 'state', channel: 'a', state: 'sum 3', id: '1-2' })
+    message(3)
+    established()
+    expect(order).toEqual(['sum 3', '1-2', 1, 2, 3, 'subscribed'])
+    expect(got).toEqual({ 'without history': [3] })
+    expect(channel.state).toBe('sum 3')
+  })
+
+  it('forgets it with the last subscriber', () => {
+    const { channel, listen } = setUp()
+    const off = listen('only')
+    channel.deliver({ kind: 'state', channel: 'a', state: 1, id: '1-2' })
+    off()
+    expect(channel.state).toBeUndefined()
+  })
+})
+
+describe('members', () => {
+  const member = (id: string) => ({ id, state: 1 })
+  const list = (...ids: string[]) => ({ members: ids.map(member), known: true })
+  const tell = (channel: Channel, ids: string[], ...changes: PresenceChangeOf<Json>[]) =>
+    channel.deliverPresence({ kind: 'members', channel: 'a', list: list(...ids), changes })
+  const enter = (id: string) => ({ action: 'enter', member: member(id) }) as const
+
+  it('are watched while somebody listens; who comes later begins with the list', async () => {
+    const { channel, asked, settled } = setUp()
+    const told: Record<string, unknown[]> = { one: [], two: [] }
+    const listen = (name: string) =>
+      channel.presence.subscribe(({ members }, change) => {
+        told[name]?.push([members.length, change === null ? null : `${change.action} ${change.member.id}`])
+      })
+    const off = listen('one')
+    expect(channel.presence.list).toEqual({ members: [], known: false })
+    tell(channel, ['ada'])
+    const same = channel.presence.list
+    expect(same).toEqual(list('ada'))
+    const offTwo = listen('two')
+    await settled()
+    tell(channel, ['ada', 'bob', 'cy'], enter('bob'), enter('cy'))
+    expect(told).toEqual({
+      one: [
+        [1, null],
+        [3, 'enter bob'],
+        [3, 'enter cy'],
+      ],
+      two: [
+        [1, null],
+        [3, 'enter bob'],
+        [3, 'enter cy'],
+      ],
+    })
+    off()
+    off()
+    expect(asked).toEqual(['watch a'])
+    offTwo()
+    expect(asked).toEqual(['watch a', 'unwatch a'])
+    expect(channel.presence.list.known).toBe(false)
+  })
+
+  it('end with a refusal, which is told as an error', () => {
+    const { channel, asked, unheard } = setUp()
+    channel.presence.subscribe(() => {})
+    const event = { kind: 'unwatched', channel: 'a', error: new RealtimeError('forbidden', 'No.').toJSON() } as const
+    channel.deliverPresence(event)
+    expect(unheard).toEqual(['forbidden'])
+    expect(asked).toEqual(['watch a', 'unwatch a'])
+    const errors: string[] = []
+    channel.on('error', ({ code }) => errors.push(code))
+    channel.deliverPresence(event)
+    channel.expelled(new RealtimeError('unauthenticated', 'Who?'))
+    expect(errors).toEqual(['forbidden', 'unauthenticated'])
+  })
+
+  it('may be given up in the callback, and by a signal', () => {
+    const { channel, asked } = setUp()
+    let calls = 0
+    const off = channel.presence.subscribe(() => {
+      calls++
+      off()
+    })
+    tell(channel, ['ada'])
+    tell(channel, ['ada', 'bob'], enter('bob'))
+    expect(calls).toBe(1)
+    const abort = new AbortController()
+    channel.presence.subscribe(() => {}, { signal: abort.signal })
+    abort.abort()
+    channel.presence.subscribe(() => {}, { signal: abort.signal })
+    expect(asked).toEqual(['watch a', 'unwatch a', 'watch a', 'unwatch a'])
   })
 })

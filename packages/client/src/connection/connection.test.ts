@@ -1,5 +1,5 @@
 // The connection on a clock of its own and scripted links: deadlines, races, hand-overs, and what is left behind.
-import { type ErrorBody, RealtimeError, type ServerEvent } from '@rt/protocol'
+import { type ErrorBody, type Member, RealtimeError, type ServerEvent } from '@rt/protocol'
 import { FakeClock } from '@rt/protocol/fake-clock'
 import { describe, expect, it } from 'vitest'
 import type { Delivery } from '../channels/subscriptions'
@@ -65,6 +65,7 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
   const clock = new FakeClock()
   const links: FakeLink[] = []
   const posts: string[] = []
+  const answers: ((events: readonly ServerEvent[]) => void)[] = []
   const statuses: Status[] = []
   const errors: string[] = []
   const told: Delivery[] = []
@@ -99,9 +100,9 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
       },
       transports: rungs.map(transport),
       idle: transport,
-      post: async (text) => {
+      post: (text) => {
         posts.push(text)
-        return []
+        return new Promise((resolve) => answers.push(resolve))
       },
       token,
       timeout: 30_000,
@@ -125,6 +126,11 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
     members,
     open,
     posts,
+    /** Answers this POST: all of it was done. */
+    post(i: number) {
+      const commands = JSON.parse(posts[i] as string) as { ref: number }[]
+      answers[i]?.(commands.map(({ ref }) => ({ type: 'result', ref, value: {} })))
+    },
     statuses,
     told,
     /** The newest link. */
@@ -611,4 +617,276 @@ it('a closed client switches nowhere', async () => {
   await connected()
   connection.close()
   await expect(connection.switchTo('sse')).rejects.toMatchObject({ code: 'closed' })
+})
+
+describe('members', () => {
+  const list = (channel: string, id: number, members?: readonly Member[], known = true): ServerEvent => ({
+    type: 'members',
+    channel,
+    id: `1-${id}`,
+    at: `1-0_1-${id}_${known ? 1 : 0}`,
+    known,
+    ...(members !== undefined && { members }),
+  })
+  const ada = { id: 'ada', state: 1 }
+
+  it('are watched by commands on a link, from where they were known on a new one', async () => {
+    const { clock, connection, last, members } = setUp(['websocket'])
+    connection.watch('a')
+    await clock.advanceAsync(0)
+    expect(last().request).toEqual({ channels: [], cursor: undefined, watch: [{ channel: 'a' }] })
+    last().prove()
+    last().print(list('a', 1, [ada]))
+    connection.watch('b')
+    connection.subscribe('c', 0)
+    await clock.advanceAsync(0)
+    expect(last().sent).toEqual([
+      { type: 'subscribe', channel: 'c' },
+      { type: 'watch', channel: 'b' },
+    ])
+    connection.reconnect()
+    expect(members.at(-1)).toMatchObject({ channel: 'a', list: { members: [ada], known: false }, changes: [] })
+    await clock.advanceAsync(1000)
+    expect(last().request.watch).toEqual([{ channel: 'a', since: '1-0_1-1_1' }, { channel: 'b' }])
+    last().prove()
+    last().print(list('a', 1))
+    expect(members.at(-1)).toMatchObject({ channel: 'a', list: { members: [ada], known: true }, changes: [] })
+  })
+
+  it('of a channel that is given up and taken again are told anew', async () => {
+    const { clock, connection, last, members } = setUp(['websocket'])
+    connection.watch('a')
+    await clock.advanceAsync(0)
+    last().prove()
+    last().print(list('a', 1, [ada]))
+    connection.unwatch('a')
+    connection.watch('a')
+    await clock.advanceAsync(0)
+    expect(last().sent).toEqual([
+      { type: 'unwatch', channel: 'a' },
+      { type: 'watch', channel: 'a' },
+    ])
+    const before = members.length
+    last().print(list('a', 2, []))
+    expect(members).toHaveLength(before)
+    last().print({ type: 'unwatched', channel: 'a' }, list('a', 2, []))
+    expect(members.at(-1)).toMatchObject({ list: { members: [], known: true } })
+  })
+
+  it('are asked of one new stream together with channels where there is no link for commands', async () => {
+    const { clock, connection, links, last, open } = setUp(['sse'])
+    connection.watch('a')
+    await clock.advanceAsync(0)
+    last().prove()
+    connection.watch('b')
+    connection.subscribe('c', 0)
+    await clock.advanceAsync(0)
+    expect(links).toHaveLength(2)
+    expect(last().request).toEqual({
+      channels: [{ channel: 'c', new: true }],
+      cursor: 'c0',
+      watch: [{ channel: 'a' }, { channel: 'b' }],
+    })
+    last().prove()
+    expect(open()).toHaveLength(1)
+  })
+
+  it('refused for the moment are asked for again, refused for good they are told', async () => {
+    const { clock, connection, last, members } = setUp(['websocket'])
+    connection.watch('a')
+    await clock.advanceAsync(0)
+    last().prove()
+    const refuse = (code: ErrorBody['code']) =>
+      last().print({ type: 'unwatched', channel: 'a', error: new RealtimeError(code, 'No.').toJSON() })
+    refuse('broker_unavailable')
+    expect(members).toEqual([])
+    await clock.advanceAsync(1000)
+    expect(last().sent).toEqual([{ type: 'watch', channel: 'a' }])
+    refuse('forbidden')
+    expect(members).toMatchObject([{ kind: 'unwatched', channel: 'a', error: { code: 'forbidden' } }])
+    await clock.advanceAsync(30_000)
+    expect(last().sent).toHaveLength(1)
+  })
+
+  it('are to blame for a stream that is refused for them', async () => {
+    const { clock, connection, last, members, statuses } = setUp(['sse'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().prove()
+    connection.watch('secret')
+    await clock.advanceAsync(0)
+    last().end('forbidden')
+    await clock.advanceAsync(0)
+    expect(members).toMatchObject([{ kind: 'unwatched', channel: 'secret' }])
+    expect(connection.status).toBe('connected')
+    expect(statuses).not.toContain('failed')
+  })
+})
+
+describe('membership', () => {
+  const answer = (link: FakeLink, i = link.sent.length - 1) => {
+    const { ref } = link.sent[i] as { ref: number }
+    link.print({ type: 'result', ref, value: {} })
+  }
+  const of = (link: FakeLink) => link.sent.map((sent) => sent as { type: string; channel: string; state?: unknown })
+
+  async function entered(rungs: Rung[] = ['websocket']) {
+    const all = setUp(rungs)
+    const done = all.connection.enter('a', { n: 1 })
+    await all.clock.advanceAsync(0)
+    all.last().prove()
+    await all.clock.advanceAsync(0)
+    if (rungs[0] === 'websocket') {
+      answer(all.last())
+      await done
+    }
+    return { ...all, done }
+  }
+
+  it('is named to each later stream, and entered again with the last state where the server does not know', async () => {
+    const { clock, connection, last } = await entered()
+    expect(last().request.entered).toBeUndefined()
+    const updated = connection.update('a', { n: 2 })
+    await clock.advanceAsync(0)
+    answer(last())
+    await updated
+    expect(of(last())).toMatchObject([
+      { type: 'enter', channel: 'a', client: 'me', state: { n: 1 } },
+      { type: 'enter', state: { n: 2 } },
+    ])
+    connection.reconnect()
+    await clock.advanceAsync(1000)
+    expect(last().request).toMatchObject({ client: 'me', entered: ['a'] })
+    last().prove()
+    await clock.advanceAsync(0)
+    expect(last().sent).toEqual([])
+    last().print({ type: 'absent', channel: 'a' })
+    await clock.advanceAsync(0)
+    expect(of(last())).toMatchObject([{ type: 'enter', channel: 'a', state: { n: 2 } }])
+    answer(last())
+    await clock.advanceAsync(0)
+    // Not in a circle.
+    last().print({ type: 'absent', channel: 'a' })
+    await clock.advanceAsync(0)
+    expect(last().sent).toHaveLength(1)
+    await clock.advanceAsync(1000)
+    expect(last().sent).toHaveLength(2)
+  })
+
+  it('that was entered while a stream was being opened is tied to that one', async () => {
+    const { clock, connection, links, last } = setUp(['websocket'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().prove()
+    last().print({ type: 'bye', error: new RealtimeError('draining', 'Bye.').toJSON(), retryAfter: 100 })
+    await clock.advanceAsync(1000)
+    const [old] = links as [FakeLink]
+    const fresh = last()
+    expect(fresh).not.toBe(old)
+    const done = connection.enter('a', 1)
+    await clock.advanceAsync(0)
+    expect(of(old)).toMatchObject([{ type: 'enter' }])
+    answer(old)
+    await done
+    fresh.prove('c0')
+    await clock.advanceAsync(0)
+    expect(old.closed).toBe(true)
+    expect(of(fresh)).toMatchObject([{ type: 'enter', channel: 'a', state: 1 }])
+  })
+
+  it('by POST is named by a stream that is opened when the answer is there', async () => {
+    const { clock, connection, links, posts, last, post } = await entered(['sse'])
+    expect(posts).toHaveLength(1)
+    expect(links).toHaveLength(1)
+    post(0)
+    await clock.advanceAsync(0)
+    expect(links).toHaveLength(2)
+    expect(last().request).toEqual({ channels: [], cursor: 'c0', client: 'me', entered: ['a'] })
+    last().prove()
+    await clock.advanceAsync(0)
+    expect(links).toHaveLength(2)
+    // A change of the state needs no other stream.
+    void connection.update('a', 2)
+    await clock.advanceAsync(0)
+    post(1)
+    await clock.advanceAsync(0)
+    expect(links).toHaveLength(2)
+    // That it was left does: its node keeps the seat.
+    void connection.leave('a')
+    await clock.advanceAsync(0)
+    expect(last().request.entered).toBeUndefined()
+    expect(JSON.parse(posts[2] as string)).toMatchObject([{ type: 'leave', channel: 'a', client: 'me' }])
+  })
+
+  it('that the server refuses is none; without one there is nothing to update', async () => {
+    const { clock, connection, last } = setUp(['websocket'])
+    await expect(connection.update('a', 1)).rejects.toMatchObject({ code: 'invalid_request' })
+    const refused = connection.enter('a', 1)
+    await clock.advanceAsync(0)
+    last().prove()
+    const { ref } = last().sent[0] as { ref: number }
+    last().print({ type: 'result', ref, error: new RealtimeError('forbidden', 'No.', { outcome: 'failed' }).toJSON() })
+    await expect(refused).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(connection.update('a', 1)).rejects.toMatchObject({ code: 'invalid_request' })
+    connection.reconnect()
+    await clock.advanceAsync(1000)
+    expect(last().request.entered).toBeUndefined()
+  })
+
+  it('that the server takes away is told', async () => {
+    const { clock, errors, last } = await entered()
+    last().print({ type: 'absent', channel: 'a' })
+    await clock.advanceAsync(0)
+    const { ref } = last().sent[1] as { ref: number }
+    last().print({ type: 'result', ref, error: new RealtimeError('forbidden', 'No.').toJSON() })
+    await clock.advanceAsync(0)
+    expect(errors).toEqual(['a forbidden'])
+  })
+
+  it('ends with the client, said as far as the link lets it', async () => {
+    const { connection, last } = await entered()
+    connection.close()
+    expect(of(last()).at(-1)).toMatchObject({ type: 'leave', channel: 'a', client: 'me' })
+    expect(last().closed).toBe(true)
+  })
+})
+
+it('a channel with a state is asked for once more after a gap', async () => {
+  const { clock, connection, last, told } = setUp(['websocket'])
+  connection.subscribe('a', 5)
+  await clock.advanceAsync(0)
+  last().print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 })
+  last().print({
+    type: 'subscribed',
+    channel: 'a',
+    id: '1-1',
+    epoch: '0-1',
+    state: { n: 1 },
+    updates: [],
+    cursor: 'c1',
+  })
+  last().print({ type: 'gap', channel: 'a', reason: 'history' })
+  last().message('a', 2)
+  await clock.advanceAsync(0)
+  expect(last().sent).toEqual([{ type: 'subscribe', channel: 'a' }])
+  const update = { id: '1-2', messageId: 'm2', data: 2 }
+  last().print({
+    type: 'subscribed',
+    channel: 'a',
+    id: '1-2',
+    epoch: '0-1',
+    state: { n: 2 },
+    updates: [update],
+    cursor: 'c2',
+  })
+  last().message('a', 3)
+  expect(told.map((delivery) => (delivery.kind === 'message' ? delivery.message.data : delivery.kind))).toEqual([
+    'state',
+    'subscribed',
+    'gap',
+    'state',
+    2,
+    'subscribed',
+    3,
+  ])
 })

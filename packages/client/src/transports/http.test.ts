@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Closed } from '../ports/transport'
-import { createPost, type Endpoint, refusal, requestStream, streamQuery, withQuery } from './http'
+import { createPost, type Endpoint, openCommand, refusal, requestStream, streamQuery, withQuery } from './http'
 
 const json = (status: number, body: unknown, headers = {}) =>
   new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json', ...headers } })
@@ -32,6 +32,16 @@ describe('the query of a stream', () => {
     const channels = [{ channel: 'a' }, { channel: 'b', new: true, last: 50 }]
     expect(streamQuery({ channels, cursor: '1.1' }, 'wait=25&')).toBe(
       '?wait=25&channels=a,b&last=0,50&cursor=1.1&new=b',
+    )
+  })
+
+  it('names what is watched, from where, and what this client has entered', () => {
+    const watch = [{ channel: 'a', since: '1-0_2-0_1' }, { channel: 'b:%' }]
+    expect(streamQuery({ channels: [], cursor: undefined, watch, client: 'me', entered: ['c', 'd:%'] }, '')).toBe(
+      '?channels=&watch=a,b%3A%25&since=1-0_2-0_1,&client=me&entered=c,d%3A%25',
+    )
+    expect(streamQuery({ channels: [], cursor: 'c', watch: [{ channel: 'a' }], entered: [] }, '')).toBe(
+      '?channels=&cursor=c&watch=a',
     )
   })
 
@@ -68,6 +78,24 @@ describe('asking', () => {
     const [post] = asked
     expect([post?.method, post?.url]).toEqual(['POST', 'http://test/rt?tenant=1&wait=25&'])
     expect(await post?.json()).toEqual({ type: 'open', channels, cursor: 'c' })
+  })
+})
+
+it('an open command says the same as the query', () => {
+  const request = {
+    channels: [],
+    cursor: undefined,
+    watch: [{ channel: 'a', since: 's' }],
+    client: 'me',
+    entered: ['b'],
+  }
+  expect(JSON.parse(openCommand(request, 't'))).toEqual({
+    type: 'open',
+    channels: [],
+    watch: [{ channel: 'a', since: 's' }],
+    client: 'me',
+    entered: ['b'],
+    token: 't',
   })
 })
 

@@ -54,6 +54,7 @@ export interface StreamHost {
 
 export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watcher, Sitter {
   readonly id: string
+  readonly polled: boolean
   readonly #host: StreamHost
   readonly #wire: Wire
   readonly #outbox = new Outbox()
@@ -82,6 +83,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
     this.#wire = wire
     this.id = host.streamId()
     const { identity = null, watch = [], seats = [], seatTtl = null } = request
+    this.polled = seatTtl !== null
     this.#departed = identity === null ? () => {} : host.presence.seats.arrived(identity)
     for (const { channel } of watch) this.#watched.set(channel, false)
     const life = Math.round(host.life * (0.8 + 0.4 * Math.random()))

@@ -6,6 +6,8 @@ import type { Pulse } from './pulse'
 
 /** A stream that watches. */
 export interface Watcher {
+  /** It asks again and again and wants only news; others begin with every channel that they watch, so that the client knows where it stands. */
+  readonly polled: boolean
   /** Prints it in its place; the same object for all. */
   members(channel: string, item: OutItem): void
   /** The channel's members have been told, as far as this stream did not know of them. */
@@ -181,7 +183,8 @@ export class View {
     if (place === null || missed === null || (pulse.known && !place.known)) this.#send(watcher, this.#whole())
     else {
       for (const { item } of missed) this.#send(watcher, item)
-      if (pulse.known !== place.known) this.#send(watcher, this.#status())
+      const silent = missed.length === 0 && !watcher.polled
+      if (silent || pulse.known !== place.known) this.#send(watcher, this.#status())
     }
     watcher.told(channel)
   }
