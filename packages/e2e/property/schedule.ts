@@ -107,6 +107,7 @@ export class Schedule {
         ringBytes: 600,
         ringSize: 3,
         linger: 30_000,
+        presence: { ttl: 60_000, grace: 10_000 },
         report: (error) => {
           this.#late ??= error instanceof Error ? error : new Breach(String(error))
         },

@@ -202,7 +202,7 @@ export function createRealtime(
   > & {
     readonly channels: Readonly<Record<string, ChannelOptions>>
   },
-): Realtime {
+): unknown {
   const { authenticate = () => null, broker = memory(), onError: report = (error) => console.error(error) } = options
   const { outboxBytes, ringBytes, dedupe, life, presence, ...settings } = readSettings(options)
   const contract = compileContract(options.channels)
@@ -250,7 +250,7 @@ export function createRealtime(
     if (closing !== null) throw new RealtimeError('closed', 'rt.close() was called.', { outcome: 'failed' })
   }
 
-  return {
+  const realtime: Realtime = {
     async publish(channel, data, { messageId, from } = {}) {
       demandOpen()
       const sent = await sequence(channel, async () => {
@@ -319,4 +319,5 @@ export function createRealtime(
       return closing
     },
   }
+  return realtime
 }

@@ -41,6 +41,7 @@ beforeEach(() => {
     ringBytes: 10_000,
     ringSize: 10,
     linger: 5_000,
+    presence: { ttl: 60_000, grace: 10_000 },
     report: (error) => reported.push(error),
     defer: (run) => void setImmediate(run),
   })

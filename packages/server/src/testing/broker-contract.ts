@@ -673,6 +673,9 @@ class Node implements BrokerListener {
     this.#changed()
   }
 
+  /** The presence contract's matter. */
+  presence(): void {}
+
   up(partition: number): void {
     this.#record(partition, 'up')
   }

@@ -3,6 +3,7 @@
  * are cut, the store restarts empty or rolled back. The log itself is the one of `memory()`. For searches through random schedules.
  */
 import { type Clock, RealtimeError } from '@rt/protocol'
+import { MemoryStore } from '../backends/memory/broker'
 import { PartitionLog } from '../backends/memory/log'
 import type {
   Broker,
@@ -13,6 +14,7 @@ import type {
   ReadRequest,
   ReadResult,
 } from '../ports/broker'
+import type { PresenceStore } from '../ports/presence'
 
 export interface SimulatedStoreOptions {
   readonly partitions: number
@@ -100,6 +102,8 @@ type Arrival =
 /** One node's two links to the store. Nothing moves by itself. */
 export class SimulatedNode implements Broker {
   readonly partitions: number
+  /** Of its own, and never away: these schedules are about the log. */
+  readonly presence: PresenceStore
   readonly #store: SimulatedStore
   #listener: BrokerListener | null = null
   #up = false
@@ -116,6 +120,7 @@ export class SimulatedNode implements Broker {
   constructor(store: SimulatedStore) {
     this.#store = store
     this.partitions = store.options.partitions
+    this.presence = new MemoryStore(store.options).node().presence
   }
 
   // ── The broker ─────────────────────────────────────────────────────────────────────────────────────────────────

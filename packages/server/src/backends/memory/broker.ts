@@ -1,7 +1,9 @@
 /** The embedded broker: one process, no Redis; the default of createRealtime. */
 import { type Clock, systemClock } from '@rt/protocol'
 import type { Broker, BrokerListener } from '../../ports/broker'
+import type { PresenceStore } from '../../ports/presence'
 import { PartitionLog } from './log'
+import { PartitionPresence } from './presence'
 
 const IDENTITY = 'memory'
 
@@ -9,11 +11,18 @@ const IDENTITY = 'memory'
 export class MemoryStore {
   readonly partitions: number
   readonly #logs: readonly PartitionLog[]
+  readonly #presences: readonly PartitionPresence[]
   readonly #nodes = new Set<Node>()
 
   constructor({ partitions = 1, clock = systemClock }: { partitions?: number; clock?: Clock } = {}) {
     this.partitions = partitions
     this.#logs = Array.from({ length: partitions }, (_, partition) => new PartitionLog(clock, partition))
+    this.#presences = this.#logs.map(
+      (log, partition) =>
+        new PartitionPresence(clock, partition, log, IDENTITY, (notice) => {
+          for (const node of this.#nodes) if (node.watched.has(notice.channel)) node.listener?.presence(notice)
+        }),
+    )
   }
 
   log(partition: number): PartitionLog {
@@ -26,9 +35,42 @@ export class MemoryStore {
     return this.partitions === 1 ? 0 : hash(channel) % this.partitions
   }
 
+  #presence({ watched }: Node): PresenceStore {
+    const at = (partition: number) => this.#presences[partition] as PartitionPresence
+    const of = (channel: string) => at(this.partition(channel))
+    const byUser = (id: string) => at(this.partition(id))
+    return {
+      enter: async (request) => of(request.channel).enter(request),
+      leave: async (seat) => of(seat.channel).leave(seat),
+      touch: async (partition, requests) => at(partition).touch(requests),
+      release: async (partition, seats, owner, grace) => at(partition).release(seats, owner, grace),
+      members: async (channel) => of(channel).members(channel),
+      count: async (channel) => of(channel).count(channel),
+      pulse: async (partition, request) => at(partition).pulse(request),
+      sweep: async (channel) => of(channel).sweep(channel),
+      watch: async (_partition, channels) => {
+        for (const channel of channels) watched.add(channel)
+      },
+      unwatch: (_partition, channels) => {
+        for (const channel of channels) watched.delete(channel)
+      },
+      online: async (ids, ttl) => {
+        for (const id of ids) byUser(id).online([id], ttl)
+      },
+      isOnline: async (ids) => ids.map((id) => byUser(id).isOnline(id)),
+      match: async (glob, cursor, limit) => {
+        const fits = globTest(glob)
+        const all = this.#presences.flatMap((presence) => presence.match(fits)).sort()
+        const start = cursor === null ? 0 : all.findIndex((id) => id > cursor)
+        const ids = start < 0 ? [] : all.slice(start, start + limit)
+        return { ids, cursor: start >= 0 && start + limit < all.length ? (ids.at(-1) as string) : null }
+      },
+    }
+  }
+
   /** One node's broker on this store. */
   node(): Broker {
-    const node: Node = { listener: null, subscribed: new Set() }
+    const node: Node = { listener: null, subscribed: new Set(), watched: new Set() }
     return {
       partitions: this.partitions,
       partition: (channel) => this.partition(channel),
@@ -56,9 +98,11 @@ export class MemoryStore {
         for (const channel of channels) node.subscribed.delete(channel)
       },
       read: async (partition, expected, requests) => this.log(partition).read(IDENTITY, expected, requests),
+      presence: this.#presence(node),
       close: async () => {
         this.#nodes.delete(node)
         node.subscribed.clear()
+        node.watched.clear()
       },
     }
   }
@@ -67,6 +111,7 @@ export class MemoryStore {
 interface Node {
   listener: BrokerListener | null
   readonly subscribed: Set<string>
+  readonly watched: Set<string>
 }
 
 /**
@@ -77,6 +122,15 @@ interface Node {
  */
 export function memory(): Broker {
   return new MemoryStore().node()
+}
+
+/** `*` stands for any text, `?` for one character; all else for itself. */
+function globTest(glob: string): (id: string) => boolean {
+  const pattern = glob.replace(/[\\^$.*+?()[\]{}|]/g, (char) =>
+    char === '*' ? '.*' : char === '?' ? '.' : `\\${char}`,
+  )
+  const test = new RegExp(`^${pattern}$`, 'su')
+  return (id) => test.test(id)
 }
 
 /** FNV-1a, 32 bits. */

@@ -93,6 +93,18 @@ export class PartitionLog {
     return { epoch: this.#epoch, past: [...this.#past], head, answers }
   }
 
+  /** The log's present life. */
+  epoch(identity: string): Id {
+    this.#enter(identity)
+    return this.#epoch
+  }
+
+  /** An id of the clock for something that is not logged. */
+  stampOnly(identity: string): { readonly id: Id; readonly epoch: Id } {
+    this.#enter(identity)
+    return { id: this.#stamp(), epoch: this.#epoch }
+  }
+
   #answer({ channel, after, last, life }: ReadRequest): ReadAnswer {
     const now = this.#clock.now()
     const log = this.#logs.get(channel)

@@ -41,6 +41,7 @@ function start(target: Parameters<typeof redis>[0], options: RedisBrokerOptions 
   const listener: BrokerListener = {
     publication: (publication) => node.publications.push(publication),
     live: (_channel, body) => node.live.push(body),
+    presence: () => {},
     up: (partition) => partition === 0 && node.states.push('up'),
     down: (partition) => partition === 0 && node.states.push('down'),
   }
