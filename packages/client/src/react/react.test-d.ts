@@ -2,7 +2,7 @@
 import type { Declares, RealtimeError } from '@rt/protocol'
 import type { Client } from '../create-client'
 import type { MemberOf, Message } from '../types'
-import { createHooks, useChannel as untypedChannel, type usePresence as untypedPresence } from './index'
+import { createHooks, useChannel as untypedChannel, usePresence as untypedPresence } from './index'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const is = <_True extends true>(): void => {}
