@@ -17,7 +17,8 @@ import {
 import { parseEnvelope, printLive } from './envelope'
 import { createKeys, type Keys, type PartitionKeys } from './keys'
 import { Links } from './links'
-import { publishScript, readScript, type Script } from './scripts/scripts'
+import { RedisPresence } from './presence'
+import { enterScript, publishScript, pulseScript, readScript, type Script, touchScript } from './scripts/scripts'
 
 /** Options of the Redis broker; see {@link redis}. */
 export interface RedisBrokerOptions {
@@ -53,6 +54,7 @@ const PATIENCE = 5000
 
 export class RedisBroker implements Broker {
   readonly partitions: number
+  readonly presence: RedisPresence
   readonly #node = randomBytes(9).toString('base64url')
   readonly #keys: Keys
   readonly #links: Links
@@ -76,7 +78,7 @@ export class RedisBroker implements Broker {
         silence,
         patience: Math.min(PATIENCE, silence),
         probe: this.#partition(0).probe(this.#node),
-        scripts: [publishScript, readScript],
+        scripts: [publishScript, readScript, enterScript, touchScript, pulseScript],
       },
       {
         message: (name, payload) => this.#receive(name, payload),
@@ -84,6 +86,14 @@ export class RedisBroker implements Broker {
         down: () => this.#each((partition) => this.#listener?.down(partition)),
       },
     )
+    this.presence = new RedisPresence({
+      links: this.#links,
+      partitions,
+      partition: (name) => this.partition(name),
+      keys: (partition) => this.#partition(partition),
+      run: (partition, script, keys, args) => this.#run(partition, script, keys, args),
+      renamed: (partition) => this.#renamedRedis(partition),
+    })
   }
 
   get health(): RedisHealth {
@@ -174,7 +184,17 @@ export class RedisBroker implements Broker {
       this.#malformed++
       return
     }
-    const { partition, channel } = target
+    const { partition, kind, channel } = target
+    if ((kind === 'notices') !== (envelope.kind === 'notice')) {
+      this.#malformed++
+      return
+    }
+    if (envelope.kind === 'notice') {
+      const { id, prev, epoch, changes } = envelope
+      this.#saw(partition, id)
+      this.#listener?.presence({ partition, channel, epoch, id, prev, changes })
+      return
+    }
     if (envelope.kind === 'live') {
       if (envelope.node !== this.#node) this.#listener?.live(channel, envelope.body)
       return

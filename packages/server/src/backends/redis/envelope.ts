@@ -3,6 +3,7 @@ import { type Id, isId } from '@rt/protocol'
 
 export type Envelope =
   | { readonly kind: 'publication'; readonly id: Id; readonly prev: Id; readonly epoch: Id; readonly body: string }
+  | { readonly kind: 'notice'; readonly id: Id; readonly prev: Id; readonly epoch: Id; readonly changes: string }
   | { readonly kind: 'live'; readonly node: string; readonly body: string }
 
 const NODE = /^[A-Za-z0-9_-]{1,64}$/
@@ -23,6 +24,10 @@ export function parseEnvelope(text: string): Envelope | null {
   if (header[0] === 'p' && header.length === 4) {
     const [, id, prev, epoch] = header
     return isId(id) && isId(prev) && isId(epoch) ? { kind: 'publication', id, prev, epoch, body } : null
+  }
+  if (header[0] === 'm' && header.length === 4) {
+    const [, id, prev, epoch] = header
+    return isId(id) && isId(prev) && isId(epoch) ? { kind: 'notice', id, prev, epoch, changes: body } : null
   }
   if (header[0] === 'l' && header.length === 2) {
     const node = header[1] as string

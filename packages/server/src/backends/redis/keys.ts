@@ -12,6 +12,22 @@ export interface PartitionKeys {
   dedupe(channel: string, messageId: string): string
   /** Pub/sub channel of a channel's publications and live messages. */
   announce(channel: string): string
+  /** Sorted set: `client member` of a channel's seats, by the time at which they expire. */
+  seats(channel: string): string
+  /** Hash: owner and state of each seat of a channel. */
+  states(channel: string): string
+  /** Hash: clients and state of each member of a channel. */
+  members(channel: string): string
+  /** String: the id of the newest change among a channel's members. */
+  rev(channel: string): string
+  /** Sorted set: channels by the time before which none of their seats expires. */
+  readonly due: string
+  /** Hash: when a node last said that it is there, and until when nobody is swept. */
+  readonly pulse: string
+  /** Sorted set: identities by the time until which they count as connected. */
+  readonly online: string
+  /** Pub/sub channel of changes among a channel's members. */
+  notices(channel: string): string
   /** Pub/sub channel on which a node hears itself. */
   probe(node: string): string
 }
@@ -21,7 +37,9 @@ export interface Keys {
   /** The partition of a channel: a hash of its name, the same on every node. */
   partition(channel: string): number
   /** Which partition and channel a pub/sub channel name stands for; null when it is none of ours. */
-  parse(name: string): { readonly partition: number; readonly channel: string } | null
+  parse(
+    name: string,
+  ): { readonly partition: number; readonly kind: 'channel' | 'notices'; readonly channel: string } | null
 }
 
 const PREFIX = /^[A-Za-z0-9_.:/-]{1,64}$/
@@ -41,8 +59,9 @@ export function createKeys(prefix: string, partitions: number): Keys {
     parse(name) {
       const end = name.indexOf('}') + 1
       const partition = numbers.get(name.slice(0, end))
-      if (partition === undefined || !name.startsWith(':ch:', end)) return null
-      return { partition, channel: name.slice(end + 4) }
+      if (partition === undefined) return null
+      const kind = name.startsWith(':ch:', end) ? 'channel' : name.startsWith(':pr:', end) ? 'notices' : null
+      return kind === null ? null : { partition, kind, channel: name.slice(end + 4) }
     },
   }
 }
@@ -55,6 +74,14 @@ function partitionKeys(base: string): PartitionKeys {
     last: (channel) => `${base}:last:${channel}`,
     dedupe: (channel, messageId) => `${base}:id:${messageId}:${channel}`,
     announce: (channel) => `${base}:ch:${channel}`,
+    seats: (channel) => `${base}:seats:${channel}`,
+    states: (channel) => `${base}:states:${channel}`,
+    members: (channel) => `${base}:members:${channel}`,
+    rev: (channel) => `${base}:rev:${channel}`,
+    due: `${base}:due`,
+    pulse: `${base}:pulse`,
+    online: `${base}:online`,
+    notices: (channel) => `${base}:pr:${channel}`,
     probe: (node) => `${base}:probe:${node}`,
   }
 }

@@ -106,6 +106,11 @@ export class Links {
     })
   }
 
+  /** Runs one command on the connection for commands. */
+  command<T>(send: (redis: Redis) => Promise<T>): Promise<T> {
+    return this.#commands.call(send)
+  }
+
   /** Sends a message over pub/sub; false when there is no connection to send it on. */
   send(name: string, payload: string, settled: () => void): boolean {
     if (this.#commands.identity === null) return false
