@@ -7,7 +7,7 @@ export default defineConfig({
   resolve: { alias: protocolSource },
   test: {
     name: 'e2e',
-    include: ['src/**/*.test.ts'],
+    include: ['src/**/*.test.{ts,tsx}'],
     environment: 'node',
     pool: 'forks',
     // Most of the time the tests wait for processes; vitest would take one worker on two cores.
