@@ -21,6 +21,7 @@ function setUp(rung: 'long-poll' | 'poll') {
   const quiet: (number | undefined)[] = []
   const closed: Closed[] = []
   let channels = ['a']
+  const more: { entered?: string[] } = {}
   const transport = polling(
     rung,
     {
@@ -60,7 +61,7 @@ function setUp(rung: 'long-poll' | 'poll') {
   const open = async () => {
     const link = transport.open(
       {
-        request: () => ({ channels: channels.map((channel) => ({ channel, new: true })), cursor: undefined }),
+        request: () => ({ channels: channels.map((channel) => ({ channel, new: true })), cursor: undefined, ...more }),
         token: () => undefined,
       },
       {
@@ -76,6 +77,7 @@ function setUp(rung: 'long-poll' | 'poll') {
     clock,
     closed,
     events,
+    more,
     open,
     polls,
     quiet,
@@ -88,6 +90,16 @@ function setUp(rung: 'long-poll' | 'poll') {
 }
 
 const wait = (poll: Poll) => poll.url.searchParams.get('wait')
+
+it('without channels polls all the same where members are watched or something was entered', async () => {
+  const { open, polls, want, more } = setUp('poll')
+  want()
+  await open()
+  expect(polls).toHaveLength(0)
+  more.entered = ['b']
+  await open()
+  expect(polls.map(({ url }) => url.search)).toEqual(['?channels=&entered=b'])
+})
 
 describe('a short poll', () => {
   it('says hello and the cursor around what the answer holds, and comes back when told', async () => {

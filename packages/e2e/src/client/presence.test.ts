@@ -1,0 +1,254 @@
+// Presence and state first through the doors, on each transport: who is there, seen by others, through reconnects and changes of the transport.
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type Client, createClient, type PresenceList, type Rung } from '@rt/client'
+import { createRealtime } from '@rt/server'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+
+const rungs: readonly Rung[] = ['websocket', 'sse', 'long-poll', 'poll']
+
+const undo: (() => unknown)[] = []
+let url = ''
+let rt: ReturnType<typeof start>
+/** What the state of `doc:…` is computed from. */
+const texts = new Map<string, string>()
+
+function start() {
+  return createRealtime({
+    authenticate: (request) => {
+      const token = request.headers.get('authorization')?.replace('Bearer ', '')
+      return token === undefined ? null : { id: token }
+    },
+    channels: {
+      'room:{id}': {
+        message: z.object({ n: z.number() }),
+        subscribe: 'public',
+        publish: 'public',
+        presence: z.object({ name: z.string() }),
+      },
+      'secret:{id}': {
+        message: z.object({ n: z.number() }),
+        subscribe: () => false,
+        presence: z.object({ name: z.string() }),
+      },
+      'doc:{id}': {
+        message: z.object({ text: z.string() }),
+        subscribe: 'public',
+        publish: 'public',
+        state: ({ params }) => ({ text: texts.get(params.id) ?? '' }),
+      },
+    },
+    // A seat of a poll lives for two and a half pauses: longer than a client that was cut waits before it comes back.
+    pollFloor: 1500,
+    presence: { ttl: '4s', grace: '1s' },
+  })
+}
+
+beforeEach(async () => {
+  rt = start()
+  const http = createServer()
+  rt.attach(http)
+  http.listen(0, '127.0.0.1')
+  await once(http, 'listening')
+  url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/rt`
+  undo.push(
+    () => rt.close(),
+    () => http.close(),
+    () => http.closeAllConnections(),
+  )
+})
+
+afterEach(async () => {
+  for (const run of undo.splice(0)) await run()
+})
+
+function connect(token: string, ...transports: Rung[]): Client<typeof rt> {
+  const made = createClient<typeof rt>(url, { token, transports })
+  undo.unshift(() => made.close())
+  return made
+}
+
+/** Everything that a client is told about the members of room:1, and a wait for a list. */
+function watch(client: Client<typeof rt>) {
+  const { presence } = client.channel('room:1')
+  const told: string[] = []
+  const waiting = new Set<() => void>()
+  const off = presence.subscribe((_, change) => {
+    if (change !== null) told.push(`${change.action} ${change.member.id} ${change.member.state.name}`)
+    for (const check of [...waiting]) check()
+  })
+  const list = () => presence.list.members.map(({ id, state }) => `${id} ${state.name}`).sort()
+  return {
+    off,
+    told,
+    list,
+    /** Resolves when this is true of the list, or of what was told. */
+    until(right: (list: PresenceList<{ name: string }>) => boolean): Promise<void> {
+      return new Promise((resolve) => {
+        const check = () => {
+          if (!right(presence.list)) return
+          waiting.delete(check)
+          resolve()
+        }
+        waiting.add(check)
+        check()
+      })
+    },
+    async shows(...members: string[]): Promise<void> {
+      await this.until(({ known }) => known && list().join() === members.join())
+    },
+  }
+}
+
+describe.each(rungs)('on %s', (rung) => {
+  it('others see who enters, changes and leaves, each once', async () => {
+    const eye = watch(connect('eye', 'websocket'))
+    const own = connect('ada', rung)
+    const ownEye = watch(own)
+    const { presence } = own.channel('room:1')
+    await eye.shows()
+    await presence.enter({ name: 'Ada' })
+    await eye.shows('ada Ada')
+    await ownEye.shows('ada Ada')
+    await presence.update({ name: 'Countess' })
+    await eye.shows('ada Countess')
+    await ownEye.shows('ada Countess')
+    expect(await presence.get()).toEqual({ members: [{ id: 'ada', state: { name: 'Countess' } }], known: true })
+    await presence.leave()
+    await eye.shows()
+    await ownEye.shows()
+    expect(eye.told).toEqual(['enter ada Ada', 'update ada Countess', 'leave ada Countess'])
+    await expect(presence.update({ name: 'x' })).rejects.toMatchObject({ code: 'invalid_request' })
+  })
+
+  it('a reconnect shows no flicker, here and there, and the list is known again', async () => {
+    const eye = watch(connect('eye', 'websocket'))
+    const own = connect('ada', rung)
+    const ownEye = watch(own)
+    await own.channel('room:1').presence.enter({ name: 'Ada' })
+    await eye.shows('ada Ada')
+    await ownEye.shows('ada Ada')
+    const before = ownEye.told.length
+    for (let i = 0; i < 3; i++) {
+      const lost = ownEye.until(({ known }) => !known)
+      own.reconnect()
+      await lost
+      expect(ownEye.list()).toEqual(['ada Ada'])
+      await ownEye.shows('ada Ada')
+    }
+    // Longer than a seat lives and a stream's grace.
+    const bob = connect('bob', rung)
+    await bob.channel('room:1').presence.enter({ name: 'Bob' })
+    await eye.shows('ada Ada', 'bob Bob')
+    await new Promise((resolve) => setTimeout(resolve, 5500))
+    expect(eye.told).toEqual(['enter ada Ada', 'enter bob Bob'])
+    expect(ownEye.told.slice(before)).toEqual(['enter bob Bob'])
+    await ownEye.shows('ada Ada', 'bob Bob')
+    bob.close()
+    await eye.shows('ada Ada')
+    await ownEye.shows('ada Ada')
+  })
+
+  it('works for a client that entered and watches nothing', async () => {
+    const eye = watch(connect('eye', 'websocket'))
+    await connect('ada', rung).channel('room:1').presence.enter({ name: 'Ada' })
+    await eye.shows('ada Ada')
+    await new Promise((resolve) => setTimeout(resolve, 5500))
+    expect(eye.told).toEqual(['enter ada Ada'])
+  })
+
+  it('two tabs are one member, which is there until the last is gone', async () => {
+    const eye = watch(connect('eye', 'websocket'))
+    const one = connect('ada', rung)
+    const two = connect('ada', rung)
+    await one.channel('room:1').presence.enter({ name: 'One' })
+    await two.channel('room:1').presence.enter({ name: 'Two' })
+    await eye.shows('ada Two')
+    await two.channel('room:1').presence.leave()
+    await eye.shows('ada One')
+    await one.channel('room:1').presence.leave()
+    await eye.shows()
+    expect(eye.told).toEqual(['enter ada One', 'update ada Two', 'update ada One', 'leave ada One'])
+  })
+
+  it('says who may not', async () => {
+    const nobody = createClient<typeof rt>(url, { transports: [rung] })
+    undo.unshift(() => nobody.close())
+    await expect(nobody.channel('room:1').presence.enter({ name: 'x' })).rejects.toMatchObject({
+      code: 'unauthenticated',
+    })
+    const ada = connect('ada', rung)
+    await expect(ada.channel('secret:1').presence.enter({ name: 'x' })).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(ada.channel('room:1').presence.enter({ name: 1 as never })).rejects.toMatchObject({
+      code: 'invalid_message',
+    })
+    const refused = new Promise<string>((resolve) => ada.channel('secret:1').on('error', ({ code }) => resolve(code)))
+    ada.channel('secret:1').presence.subscribe(() => {})
+    expect(await refused).toBe('forbidden')
+    // The rest goes on.
+    const eye = watch(ada)
+    await eye.shows()
+    expect(ada.status).toBe('connected')
+  })
+
+  it('tells the state first, and what comes behind it', async () => {
+    texts.set(rung, 'hello')
+    const client = connect('ada', rung)
+    const doc = client.channel(`doc:${rung}`)
+    const order: unknown[] = []
+    doc.on('state', ({ state }) => order.push(state))
+    const live = new Promise<void>((resolve) =>
+      doc.on('subscribed', () => {
+        order.push('subscribed')
+        resolve()
+      }),
+    )
+    const got = new Promise<void>((resolve) =>
+      doc.subscribe(({ data }) => {
+        order.push(data)
+        resolve()
+      }),
+    )
+    await live
+    await rt.publish(`doc:${rung}`, { text: 'more' })
+    await got
+    expect(order).toEqual([{ text: 'hello' }, 'subscribed', { text: 'more' }])
+    expect(doc.state).toEqual({ text: 'hello' })
+  })
+})
+
+it('a change of the transport keeps membership and list', async () => {
+  const eye = watch(connect('eye', 'websocket'))
+  const own = connect('ada', ...rungs)
+  const ownEye = watch(own)
+  await own.channel('room:1').presence.enter({ name: 'Ada' })
+  await ownEye.shows('ada Ada')
+  for (const rung of ['sse', 'long-poll', 'poll', 'websocket'] as const) {
+    await own.switchTo(rung)
+    // Longer than the grace of the stream that it came from.
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await ownEye.shows('ada Ada')
+  }
+  expect(eye.told).toEqual(['enter ada Ada'])
+})
+
+it('a long poll is held while nothing changes', async () => {
+  const asked: string[] = []
+  const counted: typeof fetch = (input, init) => {
+    asked.push(String(input))
+    return fetch(input, init)
+  }
+  const own = createClient<typeof rt>(url, { token: 'ada', transports: ['long-poll'], fetch: counted })
+  undo.unshift(() => own.close())
+  const eye = watch(own)
+  await own.channel('room:1').presence.enter({ name: 'Ada' })
+  await eye.shows('ada Ada')
+  await expect
+    .poll(() => asked.at(-1))
+    .toMatch(/wait=\d+&.*watch=room%3A1&since=\d+-\d+_[1-9][^&]*&client=\w+&entered=room%3A1$/)
+  const before = asked.length
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  expect(asked.slice(before)).toEqual([])
+})
