@@ -1,19 +1,16 @@
-/** The page's one client of rt, for every component below. */
+/** rt for the components of the page: its hooks, with the types of our channels, and the one client that they share. */
 'use client'
-import { type Client, createClient } from '@rt/client'
-import { createContext, type ReactNode, useContext, useEffect, useState } from 'react'
+import { createClient } from '@rt/client'
+import { createHooks } from '@rt/client/react'
+import type { ReactNode } from 'react'
 import type { Realtime } from '../lib/realtime'
 
-const Context = createContext<Client<Realtime> | null>(null)
+const { RealtimeProvider, useChannelState, useConnection } = createHooks<Realtime>()
 
-export const useClient = () => useContext(Context)
+export { useChannelState, useConnection }
 
 export function Live({ websocket, children }: { readonly websocket: boolean; readonly children: ReactNode }) {
-  const [client, setClient] = useState<Client<Realtime> | null>(null)
-  useEffect(() => {
-    const made = createClient<Realtime>('/rt', websocket ? {} : { transports: ['sse', 'long-poll', 'poll'] })
-    setClient(made)
-    return () => made.close()
-  }, [websocket])
-  return <Context value={client}>{children}</Context>
+  // `next start` and hosts like it have no WebSocket; the client would find out by itself, a quarter of a second later.
+  const options = websocket ? {} : { transports: ['sse', 'long-poll', 'poll'] as const }
+  return <RealtimeProvider client={() => createClient<Realtime>('/rt', options)}>{children}</RealtimeProvider>
 }

@@ -1,12 +1,13 @@
 /** Everything of the page that is alive: the bell with its badge, the list, and the form that sends. */
 'use client'
 import { type ReactNode, useEffect, useState, useTransition } from 'react'
-import { type Inbox, unreadOf } from '../lib/inbox'
+import { apply, type Inbox, unreadOf } from '../lib/inbox'
+import type { Change } from '../lib/schema'
 import type { User } from '../lib/users'
 import { markRead, send, signOut } from './actions'
 import { ago } from './ago'
 import { Avatar } from './avatar'
-import { useInbox } from './use-inbox'
+import { useChannelState, useConnection } from './live'
 
 interface Props {
   readonly me: User
@@ -18,10 +19,16 @@ interface Props {
 
 const transports = { websocket: 'WebSocket', sse: 'SSE', 'long-poll': 'Long poll', poll: 'Poll' }
 
+const reduce = (inbox: Inbox, { data }: { readonly data: Change }) => apply(inbox, data)
+
 export function Notifications({ me, users, initial, now }: Props) {
-  const { inbox, status, transport } = useInbox(me.id, initial)
+  const { state: inbox = initial, status } = useChannelState(`user:${me.id}:notifications`, {
+    initial: { state: initial },
+    reduce,
+  })
+  const { transport } = useConnection()
   const unread = unreadOf(inbox)
-  const live = status === 'connected' && transport !== null
+  const live = status === 'live' && transport !== null
   useEffect(() => {
     document.title = unread === 0 ? 'rt notifications' : `(${unread}) rt notifications`
   }, [unread])

@@ -1,6 +1,6 @@
 /** The page: rendered on the server with what the user has now, so that the badge is right before any script runs. */
+import { rt } from '../lib/realtime'
 import { currentUser } from '../lib/session'
-import { store } from '../lib/store'
 import { users } from '../lib/users'
 import { signIn } from './actions'
 import { Avatar } from './avatar'
@@ -10,9 +10,10 @@ import { Notifications } from './notifications'
 export default async function Page() {
   const user = await currentUser()
   if (user === null) return <SignIn />
+  const initial = await rt.state(`user:${user.id}:notifications`, { identity: user })
   return (
     <Live websocket={process.env['WEBSOCKET'] === 'yes'}>
-      <Notifications me={user} users={users} initial={await store.read(user.id)} now={Date.now()} />
+      <Notifications me={user} users={users} initial={initial} now={Date.now()} />
     </Live>
   )
 }

@@ -4,6 +4,7 @@ import { redis } from '@rt/server/redis'
 
 import { once } from './once'
 import { change } from './schema'
+import { store } from './store'
 import { userOfCookies } from './users'
 
 export const rt = once('notifications.rt', () =>
@@ -12,6 +13,8 @@ export const rt = once('notifications.rt', () =>
     authenticate: (request) => userOfCookies(request.headers.get('cookie')),
     channels: {
       'user:{id}:notifications': {
+        // What one gets first: everything so far, from the app's own data. Then come the changes.
+        state: ({ params }) => store.read(params.id),
         message: change,
         subscribe: ({ identity, params }) => identity?.id === params.id,
       },

@@ -173,7 +173,9 @@ describe.skipIf(noBrowser)('the page (needs chromium)', () => {
     await send(grace, 'first', 'Send to Ada')
     await send(grace, 'second', 'Send to Ada')
     // Both are stored when the form is empty again and the server answered.
-    await expect.poll(async () => (await (await fetch(url, { headers: cookie })).text()).match(/<li[ >]/g)?.length).toBe(2)
+    await expect
+      .poll(async () => (await (await fetch(url, { headers: cookie })).text()).match(/<li[ >]/g)?.length)
+      .toBe(2)
 
     const still = await visitor(url, 'ada', { javaScriptEnabled: false })
     await badge(still, 2)
