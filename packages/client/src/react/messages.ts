@@ -40,12 +40,15 @@ export function messageSource(client: AnyClient, name: string, last: number, cha
   /** The last message before the gap. */
   let edge: Id | null = null
 
+  /** Whatever the page came with is not shown any more. */
+  const full = () => limit > 0 && list.length >= limit
   const join = () => {
     if (fresh.length > 0) {
       list = [...list, ...fresh]
       fresh = []
     }
-    if (list.length > limit && limit > 0) list = list.slice(-limit)
+    if (!full()) return
+    if (list.length > limit) list = list.slice(-limit)
     // What is missing has left the list at its other end.
     if (edge !== null && list[0] !== undefined && compareIds(list[0].id, edge) > 0) gap = edge = null
   }
@@ -58,11 +61,7 @@ export function messageSource(client: AnyClient, name: string, last: number, cha
   const reaches = (): boolean => {
     join()
     const [oldest] = list
-    return (
-      since === undefined ||
-      (limit > 0 && list.length >= limit) ||
-      (oldest !== undefined && compareIds(oldest.id, since) <= 0)
-    )
+    return since === undefined || full() || (oldest !== undefined && compareIds(oldest.id, since) <= 0)
   }
   const read = async (count: number) => {
     try {

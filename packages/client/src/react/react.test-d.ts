@@ -78,7 +78,7 @@ export function useEverything() {
   usePresence('plain')
 
   const doc = useChannelState('doc:7', {
-    initial: { state: { text: '' } },
+    initial: { text: '' },
     reduce: (state, { data }) => {
       is<Equal<typeof state, { text: string }>>()
       is<Equal<typeof data, { op: string }>>()
@@ -87,7 +87,7 @@ export function useEverything() {
   })
   is<Equal<typeof doc.state, { text: string } | undefined>>()
   // @ts-expect-error -- no such state
-  useChannelState('doc:7', { initial: { state: { title: '' } } })
+  useChannelState('doc:7', { initial: { title: '' } })
   // @ts-expect-error -- declares no state
   useChannelState('chat:1')
   // @ts-expect-error -- declares no state, as the server says it

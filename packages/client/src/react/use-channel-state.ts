@@ -21,7 +21,7 @@ type MessageIn<T> = T extends AsyncIterable<infer M> ? M : never
 
 export interface UseChannelStateOptions<State, M> {
   /** What the server rendered: the result of `rt.state`. Shown until the subscription brings a newer one. */
-  readonly initial?: { readonly state: State }
+  readonly initial?: State
   /**
    * The state after a message. The server may have known of the message when it computed the state: twice must be the same as once. All components
    * of a channel share one value, so they give the same function.
@@ -46,7 +46,7 @@ export function useChannelState<R extends Declares = Undeclared, C extends State
 ): UseChannelState<StateOf<R, C>>
 export function useChannelState(
   name: string,
-  { initial, reduce }: { readonly initial?: { readonly state: unknown }; readonly reduce?: Reduce } = {},
+  { initial, reduce }: { readonly initial?: unknown; readonly reduce?: Reduce } = {},
 ): UseChannelState<unknown> {
   const key = stateKey(name)
   const [snapshot, client] = useStore<ChannelState, StateSource>(
@@ -58,7 +58,7 @@ export function useChannelState(
     if (reduce !== undefined) find<ChannelState, StateSource>(client(), key)?.source.reduceBy(reduce)
   }, [client, key, reduce])
   const value = reduce === undefined ? snapshot.state : snapshot.reduced
-  const state = value === undefined ? initial?.state : value
+  const state = value === undefined ? initial : value
   const { status, error, gap } = snapshot
   return useMemo(() => ({ state, status, error, gap }), [state, status, error, gap])
 }
