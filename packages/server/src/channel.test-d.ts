@@ -170,3 +170,65 @@ const older = channel({
 // @ts-expect-error -- this rule wants another identity than authenticate returns
 createRealtime({ authenticate: session, channels: { older } })
 createRealtime({ authenticate: async () => ({ id: '1', name: 'x', rooms: [], age: 1 }), channels: { older } })
+
+// ── Presence and state ───────────────────────────────────────────────────────────────────────────────────────────
+
+const live = createRealtime({
+  authenticate: async (request) => session(request),
+  channels: {
+    'chat:{room}': {
+      message: z.object({ text: z.string() }),
+      presence: z.object({ name: z.string(), typing: z.boolean().default(false) }),
+      subscribe: ({ identity }) => identity !== null,
+    },
+    'user:{id}:inbox': {
+      message: z.object({ title: z.string() }),
+      subscribe: ({ identity, params }) => identity?.id === params.id,
+      state: async ({ identity, params, channel: name }) => {
+        is<Equal<typeof identity, User | null>>()
+        is<Equal<typeof params, { readonly id: string }>>()
+        is<Equal<typeof name, string>>()
+        return { unread: 3, since: new Date() }
+      },
+    },
+    'job:{id}': channel({
+      message: z.object({ percent: z.number() }),
+      presence: v.object({ at: v.number() }),
+      state: ({ params }) => {
+        is<Equal<typeof params, { readonly id: string }>>()
+        return 7
+      },
+      subscribe: 'public',
+    }),
+    news: { message: z.object({ title: z.string() }), subscribe: 'public' },
+  },
+})
+
+type Live = ContractOf<typeof live>
+is<Equal<Live['chat:{room}']['presenceInput'], { name: string; typing?: boolean | undefined }>>()
+is<Equal<Live['chat:{room}']['presence'], { name: string; typing: boolean }>>()
+is<Equal<Live['chat:{room}']['state'], never>>()
+is<Equal<Live['user:{id}:inbox']['state'], { unread: number; since: string }>>()
+is<Equal<Live['user:{id}:inbox']['presence'], never>>()
+is<Equal<Live['job:{id}']['state'], number>>()
+is<Equal<Live['job:{id}']['presence'], { at: number }>>()
+is<Equal<Live['news']['state'], never>>()
+is<Equal<Live['news']['presence'], never>>()
+
+live.presence.list('chat:1').then(({ members, known }) => {
+  is<Equal<(typeof members)[number]['state'], { name: string; typing: boolean }>>()
+  is<Equal<typeof known, boolean>>()
+})
+live.state('user:7:inbox', { identity: { id: '7' } }).then((state) => {
+  is<Equal<typeof state, { unread: number; since: string }>>()
+})
+// @ts-expect-error No presence there.
+live.presence.count('news')
+// @ts-expect-error No state there.
+live.state('chat:1')
+createRealtime({
+  channels: {
+    // @ts-expect-error Presence is a schema.
+    bad: { message: z.object({}), presence: { name: 'text' } },
+  },
+})

@@ -1,5 +1,5 @@
 /** One partition's members in the memory of a process: the same seats, notices and holds as the Redis scripts; used by the memory broker. */
-import { type Clock, type Id, limits, type PresenceChange } from '@rt/protocol'
+import { type Clock, type Id, limits, type PresenceChange, timeOfId } from '@rt/protocol'
 import type {
   EnterRequest,
   MembersResult,
@@ -16,6 +16,8 @@ const SWEPT = 200
 /** Channels of one pulse, and how long they are left to who asked, in milliseconds. */
 const DUE = 100
 const CLAIM = 5000
+/** How long an empty channel's newest change is remembered, in milliseconds. */
+const REST = 3_600_000
 
 interface Place {
   readonly member: string
@@ -138,6 +140,9 @@ export class PartitionPresence {
     if (away || other) this.#hold = now + ttl
     this.#pulse = { at: now, epoch }
     for (const [id, expires] of this.#online) if (expires <= now) this.#online.delete(id)
+    if (Math.random() < 0.01)
+      for (const [channel, { seats, rev }] of this.#halls)
+        if (seats.size === 0 && timeOfId(rev) < now - REST) this.#halls.delete(channel)
     const hold = Math.max(0, this.#hold - now)
     const due: string[] = []
     if (hold === 0) {
