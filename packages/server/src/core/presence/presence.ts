@@ -108,7 +108,8 @@ export class Presence implements PresenceDesk {
 
   attach(sitter: Sitter, seats: readonly Seat[], ttl: number | null): void {
     for (const { channel } of seats) this.#use(this.#options.broker.partition(channel))
-    this.seats.attach(sitter, seats, ttl)
+    // Quick polls may still take a moment to come back, as streams do.
+    this.seats.attach(sitter, seats, ttl === null ? null : Math.max(ttl, this.#options.grace))
   }
 
   // ── For commands and the app ───────────────────────────────────────────────────────────────────────────────────
