@@ -1,6 +1,6 @@
 /** The hooks with the types of one server, so that components need no annotations. */
 import type { Declares } from '@rt/protocol'
-import type { ReactNode } from 'react'
+import type { ReactElement } from 'react'
 import type { Client } from '../create-client'
 import type { ChannelName, PresenceInputOf, PresenceOf, StateOf, TypedChannel } from '../types'
 import { RealtimeProvider, type RealtimeProviderProps, useRealtime } from './provider'
@@ -15,7 +15,7 @@ import { type UseConnection, useConnection } from './use-connection'
 import { type PresentName, type UsePresence, usePresence } from './use-presence'
 
 export interface Hooks<R extends Declares> {
-  readonly RealtimeProvider: (props: RealtimeProviderProps<R>) => ReactNode
+  readonly RealtimeProvider: (props: RealtimeProviderProps<R>) => ReactElement
   readonly useRealtime: () => Client<R>
   readonly useChannel: <C extends ChannelName<R>>(
     name: C,

@@ -1,6 +1,15 @@
 /** The client of a tree of components: given once by RealtimeProvider, read by every hook. */
 import type { Declares } from '@rt/protocol'
-import { createContext, createElement, type ReactNode, useContext, useMemo, useRef, useState } from 'react'
+import {
+  createContext,
+  createElement,
+  type ReactElement,
+  type ReactNode,
+  useContext,
+  useMemo,
+  useRef,
+  useState,
+} from 'react'
 import type { Client } from '../create-client'
 import type { Undeclared } from '../types'
 import type { AnyClient } from './status'
@@ -19,7 +28,10 @@ export interface RealtimeProviderProps<R extends Declares> {
  * @example
  * <RealtimeProvider client={() => createClient<Realtime>('/rt')}>…</RealtimeProvider>
  */
-export function RealtimeProvider<R extends Declares = Undeclared>({ client, children }: RealtimeProviderProps<R>) {
+export function RealtimeProvider<R extends Declares = Undeclared>({
+  client,
+  children,
+}: RealtimeProviderProps<R>): ReactElement {
   // A function that is written in place is another one at each rendering; the client is the one that was made first.
   const [made] = useState<{ client?: Client<R> }>(() => ({}))
   const given = typeof client === 'function' ? null : client

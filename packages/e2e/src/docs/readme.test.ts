@@ -15,8 +15,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Code blocks by file name, which stands in a comment at their top; those without are numbered. */
 function blocks(document: string): ReadonlyMap<string, string> {
-  const found = [...read(document).matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code as string)
-  return new Map(found.map((code, i) => [/^\/\/ ([\w-]+\.ts)\n/.exec(code)?.[1] ?? `block-${i}.ts`, code]))
+  const found = [...read(document).matchAll(/^```tsx?\n([\s\S]*?)^```$/gm)].map(([, code]) => code as string)
+  return new Map(found.map((code, i) => [/^\/\/ ([\w-]+\.tsx?)\b.*\n/.exec(code)?.[1] ?? `block-${i}.ts`, code]))
 }
 
 /** What a strict user of a new project has. */
@@ -30,6 +30,7 @@ const options: ts.CompilerOptions = {
   moduleDetection: ts.ModuleDetectionKind.Force,
   target: ts.ScriptTarget.ES2022,
   lib: ['lib.es2023.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts', 'lib.dom.asynciterable.d.ts'],
+  jsx: ts.JsxEmit.ReactJSX,
   types: ['node'],
   typeRoots: [join(root, 'node_modules/@types')],
   skipLibCheck: true,
@@ -69,6 +70,10 @@ describe('the code of', { timeout: 180_000 }, () => {
       ['client.ts', client],
     ])
     expect(problems(write('packages', files))).toEqual([])
+  })
+
+  it('docs/guides/react.md compiles', () => {
+    expect(problems(write('react', blocks('docs/guides/react.md')))).toEqual([])
   })
 
   it('a README that is wrong does not compile', () => {

@@ -108,7 +108,7 @@ describe('usePresence', () => {
   })
 
   it('keeps what `update` said until the given state changes', async () => {
-    let update: ReturnType<typeof usePresence<Realtime, 'doc:1'>>['update'] | undefined
+    let update: ((state: { name: string; at?: number }) => Promise<void>) | undefined
     function Typing({ at }: { at: number }) {
       const presence = usePresence('doc:1', { name: 'Ada', at })
       update = presence.update

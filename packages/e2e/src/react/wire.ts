@@ -1,8 +1,8 @@
 /** A server to render against, and a client whose WebSocket tells what went over it. Used by the tests of this folder. */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Client, type ClientOptions, createClient } from '@rt/client'
-import type { Realtime } from '@rt/server'
+import { type Client, type ClientOptions, createClient, type Declares } from '@rt/client'
+import type { NodeServer } from '@rt/server'
 import { WebSocket } from 'ws'
 
 export interface Host {
@@ -10,7 +10,7 @@ export interface Host {
   close(): Promise<void>
 }
 
-export async function serve(rt: Pick<Realtime, 'attach' | 'close'>): Promise<Host> {
+export async function serve(rt: { attach(server: NodeServer): unknown; close(): Promise<void> }): Promise<Host> {
   const server: Server = createServer()
   rt.attach(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -26,7 +26,7 @@ export async function serve(rt: Pick<Realtime, 'attach' | 'close'>): Promise<Hos
 }
 
 /** What the two sides said about subscriptions, as `+name`, `-name` (asked) and `=name` (the server has ended it). */
-export interface Wire<R extends Realtime> {
+export interface Wire<R extends Declares> {
   readonly client: Client<R>
   readonly said: readonly string[]
   /** Resolves when something was said that fits. */
@@ -35,7 +35,7 @@ export interface Wire<R extends Realtime> {
 
 const marks: Readonly<Record<string, string>> = { subscribe: '+', unsubscribe: '-' }
 
-export function connect<R extends Realtime>(url: string, options: ClientOptions = {}): Wire<R> {
+export function connect<R extends Declares>(url: string, options: ClientOptions = {}): Wire<R> {
   const said: string[] = []
   const waiting = new Map<string, () => void>()
   const note = (text: string) => {
@@ -75,7 +75,7 @@ function eventsIn(text: string): { readonly type: string; readonly channel?: str
 }
 
 /** Resolves when the client is connected. */
-export function connected(client: Pick<Client, 'status' | 'on' | 'connect'>): Promise<void> {
+export function connected<R extends Declares>(client: Client<R>): Promise<void> {
   client.connect()
   if (client.status === 'connected') return Promise.resolve()
   return new Promise((resolve) => {
