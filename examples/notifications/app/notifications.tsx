@@ -23,7 +23,7 @@ const reduce = (inbox: Inbox, { data }: { readonly data: Change }) => apply(inbo
 
 export function Notifications({ me, users, initial, now }: Props) {
   const { state: inbox = initial, status } = useChannelState(`user:${me.id}:notifications`, {
-    initial: { state: initial },
+    initial,
     reduce,
   })
   const { transport } = useConnection()
