@@ -40,7 +40,7 @@ it.skipIf(noBrowser || noRedis)(
     undo.push(() => server.kill())
     const { page: ada, wrong } = await visit(browser, server.url, 'ada')
     undo.push(() => ada.context().close())
-    await live(ada, 'SSE')
+    await live(ada)
     await send(ada, 'one', 'Send to myself')
     await badge(ada, 1)
 
@@ -61,11 +61,12 @@ it.skipIf(noBrowser || noRedis)(
     undo.push(() => still.page.context().close())
     await badge(still.page, 2)
     // The page that was open (Next may load it anew).
-    await live(ada, 'SSE')
+    await live(ada)
     await badge(ada, 2)
     await send(ada, 'three', 'Send to myself')
     await badge(ada, 3)
-    expect(wrong).toEqual([])
+    // Our news come before the answer to the button that made them, so that the kill cuts this one.
+    expect(wrong.filter((message) => message !== 'network error')).toEqual([])
   },
 )
 

@@ -154,7 +154,7 @@ describe.skipIf(noBrowser)('the page (needs chromium)', () => {
     undo.push(() => context.close())
     const { page, wrong } = await open(await context.newPage(), url)
     await page.getByRole('button', { name: 'Ada Lovelace' }).click()
-    await live(page, 'SSE')
+    await live(page)
     await badge(page, 0)
     await send(page, 'to <b>me</b>', 'Send to myself')
     await badge(page, 1)
@@ -184,7 +184,7 @@ describe.skipIf(noBrowser)('the page (needs chromium)', () => {
     const tab = await visitor(url, 'ada')
     await badge(tab, 2)
     const { page: twin, wrong } = await open(await tab.context().newPage(), url)
-    for (const page of [tab, twin]) await live(page, 'SSE')
+    for (const page of [tab, twin]) await live(page)
     await send(grace, 'third', 'Send to Ada')
     for (const page of [tab, twin]) await badge(page, 3)
     expect(await twin.title()).toBe('(3) rt notifications')
@@ -194,7 +194,7 @@ describe.skipIf(noBrowser)('the page (needs chromium)', () => {
     await twin.getByRole('button', { name: 'Mark all as read' }).click()
     for (const page of [tab, twin]) await badge(page, 0)
     await tab.reload()
-    await live(tab, 'SSE')
+    await live(tab)
     await badge(tab, 0)
     expect(await tab.locator('li p').allTextContents()).toEqual(['third', 'second', 'first'])
     expect(wrong).toEqual([])
@@ -208,7 +208,7 @@ describe.skipIf(noBrowser)('the page (needs chromium)', () => {
     const [one, two] = nodes as [NextServer, NextServer]
     const ada = await visitor(one.url, 'ada')
     const grace = await visitor(two.url, 'grace')
-    await live(ada, 'SSE')
+    await live(ada)
     await send(grace, 'across', 'Send to Ada')
     await badge(ada, 1)
 
@@ -226,7 +226,7 @@ describe.skipIf(noBrowser)('the page (needs chromium)', () => {
     const { url } = await fresh()
     const ada = await visitor(url, 'ada', { viewport: { width: 1180, height: 660 }, deviceScaleFactor: 2 })
     const grace = await visitor(url, 'grace', { viewport: { width: 360, height: 640 } })
-    await live(ada, 'SSE')
+    await live(ada)
     const texts = [
       'I read your notes on the engine twice.',
       'The build is green.',
