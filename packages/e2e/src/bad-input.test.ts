@@ -194,6 +194,20 @@ const queryRows: readonly QueryRow[] = [
     outcome: invalid,
     on: ['poll'] as const,
   })),
+  ...Object.entries({
+    'a client of 65 characters': `client=${'x'.repeat(65)}`,
+    'a client with a blank': 'client=a%20b',
+    'a client twice': 'client=a&client=b',
+    'an entered channel that is no name': 'client=a&entered=lobby:1,%00',
+    'a watched channel that is no name': 'watch=lobby:%22',
+    'more since than watched channels': 'watch=lobby:1&since=1_1_1,2_2_1',
+    'since that is none of ours': 'watch=lobby:1&since=<b>',
+  }).map(([name, more]) => ({ name, query: `channels=room:1&${more}`, outcome: invalid })),
+  {
+    name: 'too many watched channels',
+    query: `channels=room:1&watch=${Array.from({ length: limits.channels + 1 }, (_, i) => `lobby:${i}`)}`,
+    outcome: { refused: 'too_many_channels' },
+  },
   { name: 'cursor twice', query: 'channels=room:1&cursor=a&cursor=b', outcome: invalid },
   { name: 'an empty cursor', query: 'channels=room:1&cursor=', outcome: works },
   ...Object.entries({
@@ -549,6 +563,41 @@ const commandRows: readonly CommandRow[] = [
     result: 'unauthenticated',
   },
   {
+    name: 'to enter as nobody',
+    text: '[{"type":"enter","ref":1,"channel":"lobby:1","client":"a","state":{"name":"x"}}]',
+    result: 'unauthenticated',
+  },
+  {
+    name: 'to enter without a client',
+    text: '[{"type":"enter","ref":1,"channel":"lobby:1","state":{"name":"x"}}]',
+    result: 'invalid_request',
+  },
+  {
+    name: 'to enter a channel without presence',
+    text: '[{"type":"enter","ref":1,"channel":"room:1","client":"a","state":1}]',
+    result: 'unsupported',
+  },
+  {
+    name: 'to enter an undeclared channel',
+    text: '[{"type":"enter","ref":1,"channel":"nowhere:1","client":"a"}]',
+    result: 'unknown_channel',
+  },
+  {
+    name: 'to leave as nobody',
+    text: '[{"type":"leave","ref":1,"channel":"lobby:1","client":"a"}]',
+    result: 'unauthenticated',
+  },
+  {
+    name: 'the members of a channel without presence',
+    text: '[{"type":"members","ref":1,"channel":"room:1"}]',
+    result: 'unsupported',
+  },
+  {
+    name: "the members of others' channel",
+    text: '[{"type":"members","ref":1,"channel":"club:1"}]',
+    result: 'unauthenticated',
+  },
+  {
     name: 'history of a channel without a rule',
     text: '[{"type":"history","ref":1,"channel":"closed:1","last":1}]',
     result: 'forbidden',
@@ -584,6 +633,24 @@ describe('commands', () => {
       ...(wanted === 'ok' ? { value: {} } : { error: { code: wanted } }),
     })
   }
+
+  rows++
+  test('a state that does not fit, or is too large, and a list that is not for everybody', async () => {
+    const ada = { headers: { ...JSON_BODY, authorization: 'Bearer user:8' }, method: 'POST' }
+    const enter = (state: unknown) => ({ type: 'enter', ref: 1, channel: 'lobby:1', client: 'a', state })
+    const codes = await Promise.all(
+      [enter({ name: 7 }), enter({ name: 'x'.repeat(limits.presenceBytes) })].map(async (command) => {
+        const { text } = await ask(endpoint, { ...ada, body: JSON.stringify([command]) })
+        return (JSON.parse(text) as { error?: ErrorBody }[])[0]?.error?.code
+      }),
+    )
+    expect(codes).toEqual(['invalid_message', 'payload_too_large'])
+    expectRefusal(await ask(`${endpoint}?members=club:1`), 'unauthenticated')
+    expectRefusal(await ask(`${endpoint}?members=club:1`, { headers: { authorization: 'Bearer user:8' } }), 'forbidden')
+    expectRefusal(await ask(`${endpoint}?members=room:1`), 'unsupported')
+    expectRefusal(await ask(`${endpoint}?members=a&members=b`), 'invalid_request')
+    expect(JSON.parse((await ask(`${endpoint}?members=lobby:1`)).text)).toEqual({ members: [], known: true })
+  })
 
   rows++
   test('one bad command does not spoil the others, in a frame', async () => {

@@ -29,6 +29,8 @@ const rt = createRealtime({
     'typing:{id}': { message: z.unknown(), delivery: 'live', subscribe: 'public', publish: 'public' },
     'user:{id}:inbox': { message: z.unknown(), subscribe: ({ identity, params }) => identity?.id === params.id },
     'closed:{id}': { message: z.unknown() },
+    'lobby:{id}': { message: z.unknown(), presence: z.object({ name: z.string() }), subscribe: 'public' },
+    'club:{id}': { message: z.unknown(), presence: z.unknown(), subscribe: ({ identity }) => identity?.id === '7' },
   },
 })
 
