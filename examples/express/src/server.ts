@@ -1,4 +1,4 @@
-/** Express 5: a route answers SSE, polls and commands behind the app's middleware, rt.attach adds WebSocket. Run by `npm run example express`. */
+/** Express 5: a route answers SSE, polls and commands behind the app's middleware, rt.attach adds WebSocket. Run by `npm start -- express`. */
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'

@@ -1,4 +1,4 @@
-/** Fastify 5: a route answers SSE, polls and commands behind the app's hooks, rt.attach adds WebSocket. Run by `npm run example fastify`. */
+/** Fastify 5: a route answers SSE, polls and commands behind the app's hooks, rt.attach adds WebSocket. Run by `npm start -- fastify`. */
 import { fileURLToPath } from 'node:url'
 import compress from '@fastify/compress'
 import files from '@fastify/static'

@@ -1,4 +1,4 @@
-/** Hono 4 on Node: a route answers SSE, polls and commands behind the app's middleware, rt.attach adds WebSocket. Run by `npm run example hono`. */
+/** Hono 4 on Node: a route answers SSE, polls and commands behind the app's middleware, rt.attach adds WebSocket. Run by `npm start -- hono`. */
 import { fileURLToPath } from 'node:url'
 import { serve, upgradeWebSocket } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'

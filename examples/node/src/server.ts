@@ -1,4 +1,4 @@
-/** Plain node:http: rt.attach takes its path of the server, all four transports, and leaves the rest alone. Run by `npm run example node`. */
+/** Plain node:http: rt.attach takes its path of the server, all four transports, and leaves the rest alone. Run by `npm start -- node`. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'

@@ -72,8 +72,8 @@ describe('the code of', { timeout: 180_000 }, () => {
     expect(problems(write('packages', files))).toEqual([])
   })
 
-  it('docs/guides/react.md compiles', () => {
-    expect(problems(write('react', blocks('docs/guides/react.md')))).toEqual([])
+  it.each(['react', 'presence'])('docs/guides/%s.md compiles', (guide) => {
+    expect(problems(write(guide, blocks(`docs/guides/${guide}.md`)))).toEqual([])
   })
 
   it('a README that is wrong does not compile', () => {
