@@ -72,7 +72,7 @@ describe('the code of', { timeout: 180_000 }, () => {
     expect(problems(write('packages', files))).toEqual([])
   })
 
-  it.each(['react', 'presence'])('docs/guides/%s.md compiles', (guide) => {
+  it.each(['react', 'presence', 'nextjs'])('docs/guides/%s.md compiles', (guide) => {
     expect(problems(write(guide, blocks(`docs/guides/${guide}.md`)))).toEqual([])
   })
 

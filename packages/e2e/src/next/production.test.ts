@@ -224,7 +224,7 @@ describe.skipIf(noBrowser)('the page (needs chromium)', () => {
 
   it('looks as its picture', async () => {
     const { url } = await fresh()
-    const ada = await visitor(url, 'ada', { viewport: { width: 1180, height: 660 }, deviceScaleFactor: 2 })
+    const ada = await visitor(url, 'ada', { viewport: { width: 1180, height: 520 }, deviceScaleFactor: 2 })
     const grace = await visitor(url, 'grace', { viewport: { width: 360, height: 640 } })
     await live(ada)
     const texts = [
