@@ -11,7 +11,7 @@ export const read = (path: string): string => readFileSync(join(root, path), 'ut
 export const exists = (path: string): boolean => existsSync(join(root, path))
 export const isFolder = (path: string): boolean => exists(path) && statSync(join(root, path)).isDirectory()
 
-const MADE = new Set(['node_modules', 'dist', '.turbo', 'results'])
+const MADE = new Set(['node_modules', 'dist', '.turbo', 'results', 'next-env.d.ts'])
 
 /** All files of a folder that match, with paths from the root. */
 export function filesIn(folder: string, pattern: RegExp): string[] {
@@ -20,7 +20,7 @@ export function filesIn(folder: string, pattern: RegExp): string[] {
     const path = `${folder}/${entry.name}`
     // A folder with a dot is a test's own, and may go at any time.
     if (entry.isDirectory()) return MADE.has(entry.name) || entry.name.startsWith('.') ? [] : filesIn(path, pattern)
-    return pattern.test(entry.name) ? [path] : []
+    return pattern.test(entry.name) && !MADE.has(entry.name) ? [path] : []
   })
 }
 

@@ -1,7 +1,7 @@
 /** A copy of examples/notifications as real processes of Next: built, started, killed with all their children; used by the tests of this folder. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -54,10 +54,9 @@ export class NextApp {
 
   /** Adds `/debug`, and the count of what is held. */
   addDebugRoute(): void {
-    mkdirSync(join(this.folder, 'app/debug'))
-    cpSync(join(fixture, 'route.ts'), join(this.folder, 'app/debug/route.ts'))
-    cpSync(join(fixture, 'watched.ts'), join(this.folder, 'lib/watched.ts'))
-    this.edit('lib/realtime.ts', 'import ', "import { watched } from './watched'\nimport ")
+    cpSync(fixture, join(this.folder, 'app/debug'), { recursive: true })
+    this.edit('app/debug/route.ts', '../../../../../examples/notifications/', '../../')
+    this.edit('lib/realtime.ts', 'import ', "import { watched } from '../app/debug/watched'\nimport ")
     this.edit(
       'lib/realtime.ts',
       "userOfCookies(request.headers.get('cookie'))",

@@ -15,6 +15,9 @@ const noRedis =
   !(process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, redisBinary))) &&
   !existsSync(redisBinary)
 
+// Development compiles each page when it is first asked for, and once more after each start.
+const COMPILES = 120_000
+
 let app: NextApp
 let browser: Browser
 const undo: (() => unknown)[] = []
@@ -33,6 +36,7 @@ afterAll(async () => {
 
 it.skipIf(noBrowser || noRedis)(
   '`next dev` that is killed and started again: the badge is right at once (needs chromium and redis-server)',
+  { timeout: COMPILES },
   async () => {
     const redis = await RedisServer.start()
     undo.push(() => redis.close())
@@ -71,7 +75,9 @@ it.skipIf(noBrowser || noRedis)(
 )
 
 describe.skipIf(noBrowser)('a server of one’s own in development (needs chromium)', () => {
-  it('has WebSocket beside the hot reload of Next, which goes on, and so does rt across an edit', async () => {
+  it('has WebSocket beside the hot reload of Next, which goes on, and so does rt across an edit', {
+    timeout: COMPILES,
+  }, async () => {
     await app.build(['node_modules/tsup/dist/cli-default.js'])
     const server = await app.start('own server, dev')
     undo.push(() => server.kill())
