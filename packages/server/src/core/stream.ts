@@ -113,7 +113,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
     }
     // The cursor stands behind hello, before any publication: a cut in the first flush loses nothing.
     this.flush()
-    if (seatTtl === null) for (const seat of seats) this.#seats.set(seatKey(seat), seat)
+    for (const seat of seats) this.#seats.set(seatKey(seat), seat)
     if (seats.length > 0) host.presence.attach(this, seats, seatTtl)
     for (const { channel, since } of watch) host.presence.watch(channel, since, this)
   }
@@ -194,12 +194,12 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
     await this.#host.presence.enter(seat, state, this)
     if (this.#closed) {
       // Entered behind the end of its stream: as if that came later.
-      this.#host.presence.seats.hold(this, seat)
+      this.#host.presence.seats.hold(this, seat, null)
       this.#host.presence.seats.release(this, [seat])
       return
     }
     this.#seats.set(seatKey(seat), seat)
-    this.#host.presence.seats.hold(this, seat)
+    this.#host.presence.seats.hold(this, seat, null)
   }
 
   send(event: ServerEvent): void {

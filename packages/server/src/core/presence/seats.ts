@@ -20,7 +20,10 @@ export interface SeatsOptions {
 
 interface Held {
   readonly seat: Seat
-  sitter: Sitter
+  readonly sitter: Sitter
+  readonly ttl: number
+  /** The stream ends soon and comes again: its end says nothing. */
+  readonly polled: boolean
 }
 
 /** Seats of one call. */
@@ -41,14 +44,15 @@ export class Seats {
 
   /** A stream opened that holds these seats already; `ttl`: of a stream that will be gone soon and come again. */
   attach(sitter: Sitter, seats: readonly Seat[], ttl: number | null): void {
-    if (ttl === null) for (const seat of seats) this.hold(sitter, seat)
+    for (const seat of seats) this.hold(sitter, seat, ttl)
     for (const [partition, all] of this.#byPartition(seats))
       this.#touch(partition, all, sitter, ttl ?? this.#options.ttl)
   }
 
-  /** The stream keeps the seat from now on. */
-  hold(sitter: Sitter, seat: Seat): void {
-    this.#of(seat.channel).set(keyOf(seat), { seat, sitter })
+  /** The stream keeps the seat from now on; `ttl` as for {@link attach}. */
+  hold(sitter: Sitter, seat: Seat, ttl: number | null): void {
+    const held = { seat, sitter, ttl: ttl ?? this.#options.ttl, polled: ttl !== null }
+    this.#of(seat.channel).set(keyOf(seat), held)
   }
 
   /** It was left. */
@@ -63,9 +67,10 @@ export class Seats {
       const held = this.#of(seat.channel)
       const key = keyOf(seat)
       // Another stream of the client has it by now.
-      if (held.get(key)?.sitter !== sitter) continue
+      const own = held.get(key)
+      if (own?.sitter !== sitter) continue
       held.delete(key)
-      gone.push(seat)
+      if (!own.polled) gone.push(seat)
     }
     const { store, grace } = this.#options
     for (const [partition, all] of this.#byPartition(gone)) {
@@ -116,12 +121,12 @@ export class Seats {
 
   #refresh(partition: number): void {
     const all = [...(this.#held.get(partition)?.values() ?? [])]
-    const { store, ttl } = this.#options
+    const { store } = this.#options
     for (const batch of inBatches(all)) {
       store
         .touch(
           partition,
-          batch.map(({ seat }) => ({ ...seat, owner: null, ttl })),
+          batch.map(({ seat, ttl }) => ({ ...seat, owner: null, ttl })),
         )
         .then((states) => {
           for (const [i, held] of batch.entries())
