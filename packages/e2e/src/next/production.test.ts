@@ -212,7 +212,10 @@ describe.skipIf(noBrowser)('the page (needs chromium)', () => {
     await send(grace, 'across', 'Send to Ada')
     await badge(ada, 1)
 
+    // A page that tries to come back holds nothing up.
+    const told = performance.now()
     await one.kill('SIGTERM')
+    expect(performance.now() - told).toBeLessThan(5000)
     await ada.locator('[role="status"][data-live="false"]').waitFor()
     await send(grace, 'while it was away', 'Send to Ada')
     nodes[0] = await app.start('start', { redisUrl: redis.url, port: one.port })
