@@ -589,12 +589,12 @@ const commandRows: readonly CommandRow[] = [
   },
   {
     name: 'the members of a channel without presence',
-    text: '[{"type":"members","ref":1,"channel":"room:1"}]',
+    text: '[{"type":"list","ref":1,"channel":"room:1"}]',
     result: 'unsupported',
   },
   {
     name: "the members of others' channel",
-    text: '[{"type":"members","ref":1,"channel":"club:1"}]',
+    text: '[{"type":"list","ref":1,"channel":"club:1"}]',
     result: 'unauthenticated',
   },
   {

@@ -145,8 +145,8 @@ function toCommand(entry: unknown): Command {
     }
     case 'leave':
       return { type: 'leave', ...membership(entry) }
-    case 'members':
-      return { type: 'members', ref: ref(entry['ref']), channel: channelName(entry['channel']) }
+    case 'list':
+      return { type: 'list', ref: ref(entry['ref']), channel: channelName(entry['channel']) }
     default:
       throw bad('Unknown command `type`.')
   }

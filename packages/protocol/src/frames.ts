@@ -275,8 +275,8 @@ export interface LeaveCommand {
 }
 
 /** Who is present: answered with `{ members, known }`. */
-export interface MembersCommand {
-  readonly type: 'members'
+export interface ListCommand {
+  readonly type: 'list'
   readonly ref: number
   readonly channel: string
 }
@@ -299,6 +299,6 @@ export type Command =
   | UnsubscribeCommand
   | EnterCommand
   | LeaveCommand
-  | MembersCommand
+  | ListCommand
   | WatchCommand
   | UnwatchCommand

@@ -6,8 +6,8 @@ import {
   type HistoryCommand,
   type Json,
   type LeaveCommand,
+  type ListCommand,
   limits,
-  type MembersCommand,
   type Outcome,
   type PublishCommand,
   RealtimeError,
@@ -27,7 +27,7 @@ export type Order =
   | Omit<HistoryCommand, 'ref'>
   | Omit<EnterCommand, 'ref'>
   | Omit<LeaveCommand, 'ref'>
-  | Omit<MembersCommand, 'ref'>
+  | Omit<ListCommand, 'ref'>
 
 /** What carries a frame: a link, or one POST. Commands on one carrier are executed in order. */
 export type Carrier = object

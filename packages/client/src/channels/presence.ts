@@ -57,7 +57,7 @@ export class Presence implements ChannelPresence {
 
   async get(): Promise<PresenceList> {
     const { members, known } = (await this.#port.execute(
-      { type: 'members', channel: this.#channel },
+      { type: 'list', channel: this.#channel },
       undefined,
     )) as PresenceList
     return { members, known }

@@ -3,19 +3,13 @@
  * Driven by the channels; made by createClient.
  */
 import { errorFromBody, type Json, RealtimeError, type ServerEvent } from '@rt/protocol'
+import { asksForNothing } from '../asks-for-nothing'
 import { type Carrier, type Order, Outbox } from '../channels/outbox'
 import { type Delivery, Subscriptions } from '../channels/subscriptions'
 import { type PresenceDelivery, Watches } from '../channels/watches'
 import { Ladder } from '../ladder/ladder'
 import type { Environment } from '../ports/environment'
-import {
-  asksForNothing,
-  type Closed,
-  type Post,
-  type ResumeRequest,
-  type Rung,
-  type Transport,
-} from '../ports/transport'
+import type { Closed, Post, ResumeRequest, Rung, Transport } from '../ports/transport'
 import { Alarm, NEVER } from './alarm'
 import type { Attempt } from './attempt'
 import { backoff } from './backoff'

@@ -1,8 +1,9 @@
 /** The streams that are open: the one that the application hears, and those that may take its place. Opens, proves and ends them; owned by the connection. */
 import type { RealtimeError, ServerEvent } from '@rt/protocol'
+import { asksForNothing } from '../asks-for-nothing'
 import type { Outbox } from '../channels/outbox'
 import type { Subscriptions } from '../channels/subscriptions'
-import { asksForNothing, type Closed, type ResumeRequest, type Rung, type Transport } from '../ports/transport'
+import type { Closed, ResumeRequest, Rung, Transport } from '../ports/transport'
 import { NEVER } from './alarm'
 import { type Attempt, createAttempt, type Purpose } from './attempt'
 import { deadlines, renewAfter, silence } from './liveness'

@@ -15,11 +15,6 @@ export interface ResumeRequest {
   readonly entered?: readonly string[]
 }
 
-/** Without channels of any kind there is nothing to hold open. */
-export function asksForNothing({ channels, watch = [], entered = [] }: ResumeRequest): boolean {
-  return channels.length + watch.length + entered.length === 0
-}
-
 /** Why a link ended. */
 export interface Closed {
   /** What our server said; null when it did not speak: the path or the network ended it. */

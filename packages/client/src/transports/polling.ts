@@ -1,6 +1,7 @@
 /** The stream as polls: `long-poll` lets the server hold each one, `poll` asks, goes and comes back. Opened by the connection. */
 import { type Clock, type PollBody, PROTOCOL_VERSION, type ServerEvent, type Timer, times } from '@rt/protocol'
-import { asksForNothing, type Closed, type Transport } from '../ports/transport'
+import { asksForNothing } from '../asks-for-nothing'
+import type { Closed, Transport } from '../ports/transport'
 import { type Endpoint, refusal, requestStream } from './http'
 
 /** Seconds that the server may hold a poll; halved each time that something on the path does not wait so long. */

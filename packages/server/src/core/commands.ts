@@ -146,7 +146,7 @@ export function createCommands(options: CommandsOptions): RunCommand {
       return { type: 'result', ref, value: null }
     },
 
-    members({ ref, channel: name }, { identity, answers }) {
+    list({ ref, channel: name }, { identity, answers }) {
       return answers.inLine('members', async () => {
         if (answers.full()) throw tooMuch('Too much waits to be answered.')
         await attended(name, identity)
