@@ -229,7 +229,7 @@ export function createRealtime(
   const readPayload = createReadPayload(report)
   const stateOf = createStateOf(report)
   const publishing = createPublishing({ contract, authorize, broker, hub, dedupe, readPayload })
-  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf })
+  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, report })
   const gateway = createGateway({
     ...settings,
     authenticate,

@@ -2,6 +2,7 @@
 import {
   type Command,
   type HistoryItem,
+  isRealtimeError,
   type Json,
   limits,
   RealtimeError,
@@ -48,6 +49,8 @@ export interface CommandsOptions {
   readonly hub: Hub
   readonly readPayload: ReadPayload
   readonly stateOf: StateOf
+  /** Told of faults of ours: the client only sees `internal`. */
+  readonly report: (error: unknown) => void
 }
 
 type Table = {
@@ -55,7 +58,7 @@ type Table = {
 }
 
 export function createCommands(options: CommandsOptions): RunCommand {
-  const { contract, authorize, publishing, hub, readPayload, stateOf } = options
+  const { contract, authorize, publishing, hub, readPayload, stateOf, report } = options
 
   /** The channel, for who may see its members. */
   async function attended(name: string, identity: Identity | null): Promise<ResolvedChannel> {
@@ -190,6 +193,7 @@ export function createCommands(options: CommandsOptions): RunCommand {
       const run = table[command.type] as (command: Command, caller: Caller) => Promise<ServerEvent | null>
       return await run(command, caller)
     } catch (error) {
+      if (!isRealtimeError(error)) report(error)
       return refusal('ref' in command ? command.ref : null, toRealtimeError(error))
     }
   }

@@ -3,6 +3,7 @@ import {
   type ChannelRequest,
   type Clock,
   decodeCommands,
+  isRealtimeError,
   limits,
   type Member,
   RealtimeError,
@@ -283,7 +284,11 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
 
   return {
     authenticate,
-    open,
+    open: (request, wire) =>
+      open(request, wire).catch((error: unknown) => {
+        if (!isRealtimeError(error)) report(error)
+        throw error
+      }),
     execute,
     members,
     allowsOrigin: options.allowsOrigin,

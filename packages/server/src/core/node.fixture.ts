@@ -44,7 +44,7 @@ export function createNode({ channels, authenticate = () => null, broker = memor
   const readPayload = createReadPayload(report)
   const stateOf = createStateOf(report)
   const publishing = createPublishing({ contract, authorize, broker, hub, dedupe: 300_000, readPayload })
-  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf })
+  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, report })
   const gateway = createGateway({
     authenticate,
     allowsOrigin: readOrigins(undefined),
