@@ -136,8 +136,10 @@ export class PartitionPresence {
     const epoch = this.#log.epoch(this.#identity)
     const last = this.#pulse
     const away = this.#due.size > 0 && (last === null || now - last.at > gap)
-    const other = (last !== null && last.epoch !== epoch) || (last === null && before !== null && before !== epoch)
+    const other = (last !== null && last.epoch !== epoch) || (before !== null && before !== epoch)
     if (away || other) this.#hold = now + ttl
+    // The clock may have stepped back.
+    this.#hold = Math.min(this.#hold, now + ttl)
     this.#pulse = { at: now, epoch }
     for (const [id, expires] of this.#online) if (expires <= now) this.#online.delete(id)
     if (Math.random() < 0.01)

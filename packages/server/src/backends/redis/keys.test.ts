@@ -28,7 +28,8 @@ describe('keys', () => {
     const keys = createKeys('shop:rt', 4)
     for (const channel of ['chat:42', ':ch:', 'a:log:b', 'A-Za-z0-9_.:/@+=~%!-']) {
       const partition = keys.partition(channel)
-      expect(keys.parse(keys.partitions[partition]!.announce(channel))).toEqual({ partition, channel })
+      expect(keys.parse(keys.partitions[partition]!.announce(channel))).toEqual({ partition, kind: 'channel', channel })
+      expect(keys.parse(keys.partitions[partition]!.notices(channel))).toEqual({ partition, kind: 'notices', channel })
     }
     for (const name of ['', 'chat:42', '{shop:rt:x}:ch:a', '{shop:rt:0}:probe:a', '}', keys.partitions[0]!.clock]) {
       expect(keys.parse(name)).toBeNull()

@@ -39,11 +39,10 @@ export interface PresenceHost {
 
 /** Longest life of the plain key that other services read, in milliseconds. */
 const ONLINE = 60_000
-/** Channels of one pulse; for how long they are left to who asked; seats of one sweep; oldest pulse that a sweep trusts. */
+/** Channels of one pulse; for how long they are left to who asked; seats of one sweep. */
 const DUE = 100
 const CLAIM = 5000
 const SWEPT = 200
-const FRESH = 10_000
 /** Identities of one call. */
 const BATCH = 500
 
@@ -66,7 +65,7 @@ export class RedisPresence implements PresenceStore {
   async leave({ channel, member, client }: Seat): Promise<void> {
     const partition = this.#host.partition(channel)
     const keys = this.#host.keys(partition)
-    const args = [`${client} ${member}`, keys.notices(channel)]
+    const args = [`${client} ${member}`, keys.notices(channel), channel]
     const [renamed] = (await this.#host.run(partition, leaveScript, seatKeys(keys, channel), args)) as number[]
     this.#renamed(partition, renamed)
   }
@@ -143,7 +142,7 @@ export class RedisPresence implements PresenceStore {
   async sweep(channel: string): Promise<boolean> {
     const partition = this.#host.partition(channel)
     const keys = this.#host.keys(partition)
-    const args = [channel, keys.notices(channel), SWEPT, FRESH]
+    const args = [channel, keys.notices(channel), SWEPT]
     const reply = await this.#host.run(partition, sweepScript, [...seatKeys(keys, channel), keys.pulse], args)
     const [more, renamed] = reply as number[]
     this.#renamed(partition, renamed)

@@ -1,7 +1,7 @@
 -- A node says that it is there, and learns which channels may have expired seats and whether absence proves anything.
 --
 -- KEYS[1]  clock    (hash, see clock.lua)
--- KEYS[2]  pulse    (hash: at = ms of the newest pulse of any node; epoch at that time; hold = ms until which nobody is swept)
+-- KEYS[2]  pulse    (hash: at = ms of the newest pulse of any node; epoch at that time; hold = ms until which nobody is swept; gap = ms)
 -- KEYS[3]  due      (sorted set, see seats.lua)
 -- KEYS[4]  online   (sorted set: identity -> ms until which it counts as connected)
 -- ARGV[4]  before   (the epoch that this node's last pulse was answered with; empty: none)
@@ -20,16 +20,20 @@ local at, before, hold = tonumber(last[1] or ''), last[2], tonumber(last[3] or '
 -- Seats expired although their nodes were there: nobody could say so.
 local away = redis.call('ZCARD', due) > 0 and (not at or now - at > gap)
 -- Seats may be lost with the data: their nodes bring them again.
-local other = (before and before ~= epoch) or (not before and ARGV[4] ~= '' and ARGV[4] ~= epoch)
+local other = (before and before ~= epoch) or (ARGV[4] ~= '' and ARGV[4] ~= epoch)
 if away or other then hold = now + ttl end
+-- The clock may have stepped back.
+hold = math.min(hold, now + ttl)
 
 local function text(ms)
   return string.format('%.0f', ms)
 end
 
-redis.call('HSET', pulse, 'at', text(now), 'epoch', epoch, 'hold', text(hold))
-redis.call('PEXPIRE', pulse, 86400000)
-redis.call('ZREMRANGEBYSCORE', online, '-inf', text(now))
+redis.call('HSET', pulse, 'at', text(now), 'epoch', epoch, 'hold', text(hold), 'gap', text(gap))
+for _, key in ipairs({ pulse, due, online }) do redis.call('PEXPIRE', key, text(ttl + 86400000)) end
+-- A few at a time: a million may expire at once.
+local expired = redis.call('ZCOUNT', online, '-inf', text(now))
+if expired > 0 then redis.call('ZREMRANGEBYRANK', online, 0, math.min(expired, 1000) - 1) end
 local reply = { epoch, math.max(0, hold - now), renamed }
 if hold <= now then
   local found = redis.call('ZRANGE', due, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, ARGV[7])

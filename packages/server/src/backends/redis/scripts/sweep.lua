@@ -5,13 +5,13 @@
 -- ARGV[4]  channel
 -- ARGV[5]  announce (pub/sub channel)
 -- ARGV[6]  most     (seats of one call)
--- ARGV[7]  fresh    (ms; an older pulse may hide that the store was away)
 -- returns  { more 0|1, renamed 0|1 }
 -- cost     O(expired x log seats)
 
-local pulse = redis.call('HMGET', KEYS[7], 'at', 'hold', 'epoch')
-local at, hold = tonumber(pulse[1] or ''), tonumber(pulse[2] or '')
-if not at or not hold or hold > now or now - at > tonumber(ARGV[7]) or pulse[3] ~= epoch then return { 0, renamed } end
+local pulse = redis.call('HMGET', KEYS[7], 'at', 'hold', 'epoch', 'gap')
+local at, hold, gap = tonumber(pulse[1] or ''), tonumber(pulse[2] or ''), tonumber(pulse[4] or '')
+-- Behind an older pulse the store may have been away.
+if not at or not hold or not gap or hold > now or now - at > gap or pulse[3] ~= epoch then return { 0, renamed } end
 
 local expired = redis.call('ZRANGE', seats, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, ARGV[6])
 for i = 1, #expired do remove(expired[i]) end
