@@ -52,6 +52,11 @@ export class ServerProcess {
     return this.#stderr.join('')
   }
 
+  /** Such as SIGSTOP and SIGCONT. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
   /** SIGKILL: no drain, no goodbye. Resolves when it is gone. */
   async kill(): Promise<void> {
     if (!this.running) return
