@@ -168,8 +168,8 @@ export function presenceContract<S extends PresenceStoreSetup>(
     check('nobody is swept while the store may have been away, and then those who are gone', async (world) => {
       await world.pulse()
       await world.enter('ann', 'a', 1)
-      await elapse(world.setup, GAP + 300)
-      const { hold, due } = await world.pulse()
+      await elapse(world.setup, 500)
+      const { hold, due } = await world.pulse(0, 200)
       assert.ok(hold > 0 && hold <= TTL, `a hold of ${hold}`)
       assert.deepEqual(due, [])
       assert.equal(await world.store.sweep(CHANNEL), false)
@@ -181,6 +181,91 @@ export function presenceContract<S extends PresenceStoreSetup>(
       assert.deepEqual(await world.told(2), [change('enter', 'ann', 1), change('leave', 'ann', 1)])
     })
 
+    check('nobody is swept behind an old pulse', async (world) => {
+      await world.enter('ann', 'a', 1)
+      await world.store.pulse(world.partition, { epoch: null, ttl: 1, gap: 200 })
+      await elapse(world.setup, TTL + 300)
+      assert.equal(await world.store.sweep(CHANNEL), false)
+      assert.equal(await world.store.count(CHANNEL), 1)
+    })
+
+    check('where nobody is left, nobody can be missed: no hold', async (world) => {
+      await world.pulse()
+      await world.enter('ann', 'a', 1)
+      await world.leave('ann', 'a')
+      await elapse(world.setup, 300)
+      const { hold, due } = await world.store.pulse(world.partition, { epoch: null, ttl: TTL, gap: 200 })
+      assert.deepEqual({ hold, due }, { hold: 0, due: [] })
+    })
+
+    check('of very many expired seats each is told once, over several sweeps', async (world) => {
+      const names = Array.from({ length: 450 }, (_, i) => `m${i}`)
+      await world.pulse()
+      await Promise.all(names.map((name, i) => world.enter(name, 'c', i, (i % 2) as 0 | 1)))
+      await elapse(world.setup, TTL + 300)
+      assert.deepEqual((await world.pulse()).due, [CHANNEL])
+      const stores = world.setup.brokers.map(({ presence }) => presence)
+      await Promise.all(
+        stores.map(async (store) => {
+          while (await store.sweep(CHANNEL));
+        }),
+      )
+      const changes = await world.told(2 * names.length)
+      const gone = changes.filter(({ action }) => action === 'leave').map(({ member }) => member)
+      assert.deepEqual(gone.sort(), [...names].sort())
+      assert.deepEqual((await world.store.members(CHANNEL)).members, [])
+    })
+
+    check('a due channel that nobody swept is handed out again, at most 100 at a time', async (world) => {
+      const channels = Array.from({ length: 3000 }, (_, i) => `due:${i}`)
+        .filter((channel) => world.setup.brokers[0].partition(channel) === world.partition)
+        .slice(0, 150)
+      await world.pulse()
+      await Promise.all(
+        channels.map((channel) =>
+          world.store.enter({ channel, member: 'ann', client: 'a', state: '1', owner: 'first', ttl: 1 }),
+        ),
+      )
+      await elapse(world.setup, 300)
+      const first = await world.pulse()
+      const second = await world.pulse(1)
+      assert.equal(first.due.length, 100)
+      assert.deepEqual([...first.due, ...second.due].sort(), [...channels].sort())
+      await elapse(world.setup, 2500)
+      assert.deepEqual((await world.pulse()).due, [])
+      await elapse(world.setup, 2600)
+      assert.equal((await world.pulse()).due.length, 100)
+    })
+
+    check('a seat that is kept without an owner stays with the one that it has', async (world) => {
+      await world.pulse()
+      await world.enter('ann', 'a', 1)
+      // A command that no stream sent, and a beat.
+      await world.store.enter({ ...seat('ann', 'a'), state: '2', owner: '', ttl: 60_000 })
+      await world.store.touch(world.partition, [{ ...seat('ann', 'a'), owner: null, ttl: 60_000 }])
+      await world.store.release(world.partition, [seat('ann', 'a')], 'first', 0)
+      await elapse(world.setup, 300)
+      await world.pulse()
+      await world.store.sweep(CHANNEL)
+      assert.equal(await world.store.count(CHANNEL), 0)
+    })
+
+    check('who does not watch is told nothing, and who watches again hears the next', async (world) => {
+      const [a, b] = world.setup.brokers
+      b.presence.unwatch(world.partition, [CHANNEL])
+      // In the order of the calls: confirmed behind the end of the other watch.
+      await b.presence.watch(world.partition, ['room:other'])
+      await a.presence.enter({ ...seat('ann', 'a'), state: '1', owner: 'first', ttl: TTL })
+      await b.presence.watch(world.partition, [CHANNEL])
+      await world.enter('bob', 'b', 2)
+      while (world.notices[1].length === 0) await world.next()
+      assert.deepEqual(
+        world.notices[1].map(({ changes }) => JSON.parse(changes)),
+        [[change('enter', 'bob', 2)]],
+      )
+      assert.equal(world.notices[1][0]?.prev, world.notices[0][0]?.id)
+    })
+
     check('a node that knew another life of the store begins a hold', async (world) => {
       assert.equal((await world.pulse()).hold, 0)
       const { hold } = await world.store.pulse(world.partition, { epoch: '1-1', ttl: TTL, gap: GAP })
@@ -188,16 +273,30 @@ export function presenceContract<S extends PresenceStoreSetup>(
     })
 
     check('identities are online for as long as they were marked', async (world) => {
-      const ids = ['7', 'a*b', 'a?b', 'axb', '[x]', '😀']
+      const ids = ['7', 'a*b', 'a?b', 'axb', '[x]', '😀', 'p\\q', 'a😀b', '__proto__', 'two\nlines', '^-.+(']
       await world.store.online(ids, 60_000)
-      await world.store.online(['gone'], 1)
+      // Another node's shorter mark takes nothing away.
+      await world.store.online(['gone', '7'], 1)
       await elapse(world.setup, 300)
       assert.deepEqual(await world.store.isOnline(['7', 'gone', 'never', '😀']), [true, false, false, true])
       assert.deepEqual(await world.match('*'), [...ids].sort())
-      assert.deepEqual(await world.match('a*'), ['a*b', 'a?b', 'axb'])
-      assert.deepEqual(await world.match('a?b'), ['a*b', 'a?b', 'axb'])
-      assert.deepEqual(await world.match('[x]'), ['[x]'])
+      assert.deepEqual(await world.match('a*'), ['a*b', 'a?b', 'axb', 'a😀b'])
+      // One character, however many bytes or units it takes.
+      assert.deepEqual(await world.match('a?b'), ['a*b', 'a?b', 'axb', 'a😀b'])
+      assert.deepEqual(await world.match('?'), ['7', '😀'])
+      assert.deepEqual(await world.match('??'), [])
+      assert.deepEqual(await world.match('*?l*s'), ['two\nlines'])
+      // All else stands for itself.
+      for (const id of ['[x]', 'p\\q', '__proto__', '^-.+(']) assert.deepEqual(await world.match(id), [id])
       assert.deepEqual(await world.match('nobody'), [])
+    })
+
+    check('a foreign cursor ends or begins anew', async (world) => {
+      await world.store.online(['7'], 60_000)
+      for (const cursor of ['', 'x', '0-99999999999999999999', '0-18446744073709551615', '9999-0', '0-0-0', '😀']) {
+        const { ids } = await world.store.match('*', cursor, 100)
+        assert.ok(ids.length === 0 || ids[0] === '7')
+      }
     })
 
     check('who is online comes in pages', async (world) => {
@@ -256,11 +355,16 @@ class World<S extends PresenceStoreSetup> {
     return this.store.leave(seat(member, client))
   }
 
-  async pulse(node: 0 | 1 = 0) {
+  async pulse(node: 0 | 1 = 0, gap = GAP) {
     const { presence } = this.setup.brokers[node]
-    const result = await presence.pulse(this.partition, { epoch: this.#epoch, ttl: TTL, gap: GAP })
+    const result = await presence.pulse(this.partition, { epoch: this.#epoch, ttl: TTL, gap })
     this.#epoch = result.epoch
     return result
+  }
+
+  /** Resolves with the next notice of either node. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   /** All changes so far, once both nodes were told of so many. */
@@ -268,7 +372,7 @@ class World<S extends PresenceStoreSetup> {
     const of = (notices: readonly PresenceNotice[]) =>
       notices.flatMap(({ changes }) => JSON.parse(changes) as PresenceChange[])
     while (this.notices.some((notices) => of(notices).length < count)) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+      await this.next()
     }
     assert.deepEqual(of(this.notices[1]), of(this.notices[0]))
     return of(this.notices[0])
@@ -280,7 +384,7 @@ class World<S extends PresenceStoreSetup> {
     await this.enter('witness', 'w', 1)
     const told = this.notices[0].length + 1
     while (this.notices[0].length < told && this.notices[0].at(-1)?.changes.includes('witness') !== true) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+      await this.next()
     }
     assert.equal(this.notices[0].length, (before[0] as number) + 1)
   }

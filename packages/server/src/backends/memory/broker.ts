@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from '@rt/protocol'
 import type { Broker, BrokerListener } from '../../ports/broker'
 import type { PresenceStore } from '../../ports/presence'
+import { fitsGlob } from '../glob'
 import { PartitionLog } from './log'
 import { PartitionPresence } from './presence'
 
@@ -59,8 +60,7 @@ export class MemoryStore {
       },
       isOnline: async (ids) => ids.map((id) => byUser(id).isOnline(id)),
       match: async (glob, cursor, limit) => {
-        const fits = globTest(glob)
-        const all = this.#presences.flatMap((presence) => presence.match(fits)).sort()
+        const all = this.#presences.flatMap((presence) => presence.match((id) => fitsGlob(glob, id))).sort()
         const start = cursor === null ? 0 : all.findIndex((id) => id > cursor)
         const ids = start < 0 ? [] : all.slice(start, start + limit)
         return { ids, cursor: start >= 0 && start + limit < all.length ? (ids.at(-1) as string) : null }
@@ -122,15 +122,6 @@ interface Node {
  */
 export function memory(): Broker {
   return new MemoryStore().node()
-}
-
-/** `*` stands for any text, `?` for one character; all else for itself. */
-function globTest(glob: string): (id: string) => boolean {
-  const pattern = glob.replace(/[\\^$.*+?()[\]{}|]/g, (char) =>
-    char === '*' ? '.*' : char === '?' ? '.' : `\\${char}`,
-  )
-  const test = new RegExp(`^${pattern}$`, 'su')
-  return (id) => test.test(id)
 }
 
 /** FNV-1a, 32 bits. */

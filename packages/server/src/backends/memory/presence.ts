@@ -45,7 +45,7 @@ export class PartitionPresence {
   /** Channel → when one of its seats may expire, at the earliest. */
   readonly #due = new Map<string, number>()
   readonly #online = new Map<string, number>()
-  #pulse: { at: number; epoch: Id } | null = null
+  #pulse: { at: number; epoch: Id; gap: number } | null = null
   #hold = 0
 
   constructor(
@@ -93,7 +93,9 @@ export class PartitionPresence {
     const hall = this.#halls.get(channel)
     const place = hall?.seats.get(keyOf({ client, member }))
     if (hall === undefined || place === undefined) return
-    this.#tell(channel, hall, this.#remove(hall, place))
+    const changes = this.#remove(hall, place)
+    if (hall.seats.size === 0) this.#due.delete(channel)
+    this.#tell(channel, hall, changes)
   }
 
   touch(requests: readonly TouchRequest[]): (string | null)[] {
@@ -140,8 +142,7 @@ export class PartitionPresence {
     if (away || other) this.#hold = now + ttl
     // The clock may have stepped back.
     this.#hold = Math.min(this.#hold, now + ttl)
-    this.#pulse = { at: now, epoch }
-    for (const [id, expires] of this.#online) if (expires <= now) this.#online.delete(id)
+    this.#pulse = { at: now, epoch, gap }
     if (Math.random() < 0.01)
       for (const [channel, { seats, rev }] of this.#halls)
         if (seats.size === 0 && timeOfId(rev) < now - REST) this.#halls.delete(channel)
@@ -161,6 +162,8 @@ export class PartitionPresence {
     const now = this.#clock.now()
     const hall = this.#halls.get(channel)
     if (hall === undefined || this.#hold > now) return false
+    // Behind an older pulse the process may have stood still.
+    if (this.#pulse === null || now - this.#pulse.at > this.#pulse.gap) return false
     const changes: PresenceChange[] = []
     let swept = 0
     let next = Number.POSITIVE_INFINITY
@@ -178,8 +181,17 @@ export class PartitionPresence {
   }
 
   online(ids: readonly string[], ttl: number): void {
-    const expires = this.#clock.now() + ttl
-    for (const id of ids) this.#online.set(id, expires)
+    const now = this.#clock.now()
+    for (const id of ids) {
+      const expires = Math.max(this.#online.get(id) ?? 0, now + ttl)
+      // Set alone, it would keep its old place, and hold up the removal of those behind it.
+      this.#online.delete(id)
+      this.#online.set(id, expires)
+    }
+    for (const [id, expires] of this.#online) {
+      if (expires > now) break
+      this.#online.delete(id)
+    }
   }
 
   isOnline(id: string): boolean {

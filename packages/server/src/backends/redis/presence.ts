@@ -9,6 +9,7 @@ import type {
   Seat,
   TouchRequest,
 } from '../../ports/presence'
+import { fitsGlob, redisGlob } from '../glob'
 import type { PartitionKeys } from './keys'
 import type { Links } from './links'
 import {
@@ -45,6 +46,8 @@ const CLAIM = 5000
 const SWEPT = 200
 /** Identities of one call. */
 const BATCH = 500
+/** The greatest cursor that ZSCAN takes. */
+const LAST_CURSOR = 2n ** 64n - 1n
 
 export class RedisPresence implements PresenceStore {
   readonly #host: PresenceHost
@@ -131,7 +134,7 @@ export class RedisPresence implements PresenceStore {
     const reply = await this.#host.run(
       partition,
       pulseScript,
-      [keys.clock, keys.pulse, keys.due, keys.online],
+      [keys.clock, keys.pulse, keys.due],
       [before ?? '', ttl, gap, DUE, CLAIM],
     )
     const [epoch, hold, renamed, ...due] = reply as [Id, number, number, ...string[]]
@@ -187,12 +190,14 @@ export class RedisPresence implements PresenceStore {
   async match(glob: string, cursor: string | null, limit: number): Promise<{ ids: string[]; cursor: string | null }> {
     const place = /^(\d{1,4})-(\d{1,20})$/.exec(cursor ?? '0-0')
     const partition = Number(place?.[1] ?? this.#host.partitions)
-    if (partition >= this.#host.partitions) return { ids: [], cursor: null }
+    // One of another number of partitions, or none of ours: Redis would refuse it.
+    if (partition >= this.#host.partitions || BigInt(place?.[2] ?? 0) > LAST_CURSOR) return { ids: [], cursor: null }
     const { clock, online } = this.#host.keys(partition)
     const args = [place?.[2] ?? '0', redisGlob(glob), limit]
     const reply = await this.#host.run(partition, matchScript, [clock, online], args)
-    const [renamed, next, ...ids] = reply as [number, string, ...string[]]
+    const [renamed, next, ...found] = reply as [number, string, ...string[]]
     this.#renamed(partition, renamed)
+    const ids = found.filter((id) => fitsGlob(glob, id))
     if (next !== '0') return { ids, cursor: `${partition}-${next}` }
     return { ids, cursor: partition + 1 < this.#host.partitions ? `${partition + 1}-0` : null }
   }
@@ -213,11 +218,6 @@ export class RedisPresence implements PresenceStore {
 
 function seatKeys(keys: PartitionKeys, channel: string): string[] {
   return [keys.clock, keys.seats(channel), keys.states(channel), keys.members(channel), keys.rev(channel), keys.due]
-}
-
-/** In Redis' globs more stands for something than in ours. */
-function redisGlob(glob: string): string {
-  return glob.replace(/[\\[\]]/g, '\\$&')
 }
 
 function groups<T>(all: readonly T[], key: (item: T) => string): T[][] {

@@ -3,7 +3,6 @@
 -- KEYS[1]  clock    (hash, see clock.lua)
 -- KEYS[2]  pulse    (hash: at = ms of the newest pulse of any node; epoch at that time; hold = ms until which nobody is swept; gap = ms)
 -- KEYS[3]  due      (sorted set, see seats.lua)
--- KEYS[4]  online   (sorted set: identity -> ms until which it counts as connected)
 -- ARGV[4]  before   (the epoch that this node's last pulse was answered with; empty: none)
 -- ARGV[5]  ttl      (ms of a seat)
 -- ARGV[6]  gap      (ms without a pulse after which the store was away)
@@ -12,7 +11,7 @@
 -- returns  { epoch, hold in ms, renamed 0|1, channel, ... }
 -- cost     O(log channels)
 
-local pulse, due, online = KEYS[2], KEYS[3], KEYS[4]
+local pulse, due = KEYS[2], KEYS[3]
 local ttl, gap = tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local last = redis.call('HMGET', pulse, 'at', 'epoch', 'hold')
@@ -30,10 +29,7 @@ local function text(ms)
 end
 
 redis.call('HSET', pulse, 'at', text(now), 'epoch', epoch, 'hold', text(hold), 'gap', text(gap))
-for _, key in ipairs({ pulse, due, online }) do redis.call('PEXPIRE', key, text(ttl + 86400000)) end
--- A few at a time: a million may expire at once.
-local expired = redis.call('ZCOUNT', online, '-inf', text(now))
-if expired > 0 then redis.call('ZREMRANGEBYRANK', online, 0, math.min(expired, 1000) - 1) end
+for _, key in ipairs({ pulse, due }) do redis.call('PEXPIRE', key, text(ttl + 86400000)) end
 local reply = { epoch, math.max(0, hold - now), renamed }
 if hold <= now then
   local found = redis.call('ZRANGE', due, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, ARGV[7])
