@@ -45,7 +45,8 @@ describe('docs/protocol.md', () => {
 
   it('tells the limits', () => {
     const kib = `${limits.frameBytes / 1024} KiB`
-    for (const limit of [kib, limits.commands, limits.channels, limits.history, limits.depth])
+    const stateKib = `${limits.presenceBytes / 1024} KiB`
+    for (const limit of [kib, stateKib, limits.clients, limits.commands, limits.channels, limits.history, limits.depth])
       expect(page).toMatch(new RegExp(`^\\|.*\\| ${limit} \\|`, 'm'))
     for (const limit of [limits.channelLength, limits.messageIdLength, limits.cursorLength])
       expect(page).toContain(` ${limit} `)
@@ -61,8 +62,16 @@ describe('docs/protocol.md', () => {
     if (recording) writeFileSync(new URL('docs/protocol.md', repo), text)
   })
 
-  it('has a transcript of each transport', () => {
-    expect(readTranscripts(page).map(({ name }) => name)).toEqual(['websocket', 'sse', 'long-poll', 'poll', 'post'])
+  it('has a transcript of each transport, of state and of presence', () => {
+    expect(readTranscripts(page).map(({ name }) => name)).toEqual([
+      'websocket',
+      'sse',
+      'long-poll',
+      'poll',
+      'post',
+      'state',
+      'presence',
+    ])
   })
 
   it.each(readTranscripts(page))('has a true transcript: $name', async ({ lines }) => {

@@ -29,6 +29,12 @@ const rt = createRealtime({
     'typing:{id}': { message: z.unknown(), delivery: 'live', subscribe: 'public', publish: 'public' },
     'user:{id}:inbox': { message: z.unknown(), subscribe: ({ identity, params }) => identity?.id === params.id },
     'closed:{id}': { message: z.unknown() },
+    'score:{id}': {
+      message: z.object({ n: z.number() }),
+      state: ({ params }) => ({ game: params.id, n: 3 }),
+      subscribe: 'public',
+      publish: 'public',
+    },
     'lobby:{id}': { message: z.unknown(), presence: z.object({ name: z.string() }), subscribe: 'public' },
     'club:{id}': { message: z.unknown(), presence: z.unknown(), subscribe: ({ identity }) => identity?.id === '7' },
   },

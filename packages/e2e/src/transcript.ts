@@ -198,6 +198,7 @@ function normal(lines: readonly string[]): unknown {
       .replace(CURSOR, 'CURSOR')
       .replace(/"\d{10,16}-\d+"/g, '"ID"')
       .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}/g, 'UUID')
+      .replace(/"at":"[^"]+_([01])"/g, '"at":"AT_$1"')
       .replace(/"life":\d+/g, '"life":"N"'),
   )
   const [status = ''] = same
