@@ -1,0 +1,67 @@
+import type { MembersEvent, ServerEvent } from '@rt/protocol'
+import { FakeClock } from '@rt/protocol/fake-clock'
+import { expect, test } from 'vitest'
+import { MemoryStore } from '../../backends/memory/broker'
+import type { OutItem } from '../../ports/connection'
+import { createHub } from '../hub'
+import { CHANNEL, GRACE, LINGER, TTL } from './presence.fixture'
+
+test('a reader that does not keep up is told the list once it does, and then changes again', async () => {
+  const clock = new FakeClock()
+  const store = new MemoryStore({ clock })
+  const other = store.node().presence
+  await other.pulse(0, { epoch: null, ttl: TTL, gap: 5000 })
+  const hub = createHub({
+    broker: store.node(),
+    clock,
+    node: 'node',
+    heartbeat: 20_000,
+    life: 2_000_000,
+    outboxBytes: 1000,
+    pageBytes: 1000,
+    ringBytes: 10_000,
+    ringSize: 10,
+    linger: LINGER,
+    presence: { ttl: TTL, grace: GRACE },
+    report: (error) => expect.unreachable(String(error)),
+    defer: (run) => void clock.setTimeout(run, 0),
+  })
+  const events: ServerEvent[] = []
+  const closed: unknown[] = []
+  let writable = true
+  const wire = {
+    write(items: readonly OutItem[]): boolean {
+      for (const { json } of items) events.push(JSON.parse(json) as ServerEvent)
+      return writable
+    },
+    close: (error: unknown) => void closed.push(error),
+  }
+  const enter = async (member: string) => {
+    const state = JSON.stringify('x'.repeat(50))
+    await other.enter({ channel: CHANNEL, member, client: 'c', state, owner: 'o', ttl: 100 * TTL })
+    await clock.advanceAsync(1)
+  }
+  const stream = hub.open({ subscriptions: [], cursor: null, first: [], watch: [{ channel: CHANNEL }] }, wire)
+  await clock.advanceAsync(1)
+  expect(events.at(-1)).toMatchObject({ type: 'members', known: true, members: [] })
+
+  // The write that carries the first change is the one that fills the wire.
+  writable = false
+  for (let i = 0; i < 100; i++) await enter(`m${i}`)
+  const printed = events.length
+  writable = true
+  stream.drained()
+  await clock.advanceAsync(1)
+  await enter('last')
+
+  const since = events.slice(printed)
+  // Far fewer than a hundred waited in memory, in order; then everybody at once; then what is new.
+  expect(since.length).toBeLessThan(20)
+  expect(since.slice(0, -2).every(({ type }) => type === 'presence')).toBe(true)
+  const list = since.at(-2) as MembersEvent
+  expect(list).toMatchObject({ type: 'members', known: true })
+  expect(list.members).toHaveLength(100)
+  expect(since.at(-1)).toMatchObject({ type: 'presence', changes: [{ action: 'enter', member: 'last' }] })
+  expect(closed).toEqual([])
+  hub.close()
+})
