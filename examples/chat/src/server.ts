@@ -24,19 +24,17 @@ const rt = createRealtime({
         })
         // What a schema returns is what is published: here, which node took it.
         .transform((message) => ({ ...message, node })),
+      // What people in the room tell each other about themselves.
+      presence: z.object({ typing: z.boolean() }),
       history: { size: 1000, ttl: '1d' },
-      subscribe: ({ identity }) => identity !== null,
-      publish: ({ identity }) => identity !== null,
-    },
-    'typing:{room}': {
-      message: z.object({}),
-      delivery: 'live',
       subscribe: ({ identity }) => identity !== null,
       publish: ({ identity }) => identity !== null,
     },
   },
   // Short, so that a short poll is pleasant to look at.
   pollFloor: '1s',
+  // Milliseconds that somebody may be away, to reload or to change the network, without being seen to leave.
+  presence: { grace: Number(process.env.CHAT_GRACE ?? 10_000) },
 })
 export type Realtime = typeof rt
 

@@ -10,8 +10,6 @@ export interface ConversationListener {
   changed(): void
   /** What was published last is stored after so many milliseconds. */
   answered(milliseconds: number): void
-  /** The author of a message is not typing any more. */
-  heard(from: string): void
   /** Text that the server refused goes back to where it was written. */
   edit(text: string): void
 }
@@ -156,7 +154,6 @@ export class Conversation {
       this.#append(element)
       if (!mine && this.#live && this.element.hidden) this.unread++
     }
-    this.#listener.heard(from)
     this.#listener.changed()
   }
 

@@ -2,7 +2,8 @@
 import { type Client, createClient, type Rung, type Status } from '@rt/client'
 import type { Realtime } from '../server'
 import { Conversation } from './conversation'
-import { forgetVisitor, nameOf, newVisitor, paintAvatar, storedVisitor, suggestedName, type Visitor } from './visitor'
+import { People } from './people'
+import { forgetVisitor, newVisitor, paintAvatar, storedVisitor, suggestedName, type Visitor } from './visitor'
 
 const rooms = ['lobby', 'garden', 'workshop']
 const rungNames: Readonly<Record<Rung, string>> = {
@@ -20,8 +21,6 @@ const statusNames: Readonly<Record<Status, { readonly text: string; readonly ico
   closed: { text: 'Closed', icon: 'failed' },
   failed: { text: 'Refused', icon: 'failed' },
 }
-/** Milliseconds: how often we tell that we type, and for how long the others believe it. */
-const typing = { every: 2000, lasts: 4000 }
 
 function find<E extends Element = HTMLElement>(id: string): E {
   const element = document.querySelector<E>(`#${id}`)
@@ -64,8 +63,8 @@ async function enter({ name, token }: Visitor): Promise<void> {
   showConnection(client, token)
 
   const conversations = new Map<string, Conversation>()
-  const typists = new Map<string, { readonly room: string; readonly until: number }>()
   let here = open(roomInAddress())
+  let people: People | null = null
 
   function open(room: string): Conversation {
     const known = conversations.get(room)
@@ -73,10 +72,6 @@ async function enter({ name, token }: Visitor): Promise<void> {
     const conversation = new Conversation(room, client, self, {
       changed: refresh,
       answered: showTrip,
-      heard(from) {
-        typists.delete(from)
-        showTypists()
-      },
       edit(text) {
         input.value = input.value === '' ? text : `${text}\n${input.value}`
         resize()
@@ -85,12 +80,6 @@ async function enter({ name, token }: Visitor): Promise<void> {
     })
     conversations.set(room, conversation)
     find('scroll').append(conversation.element)
-    client.channel(`typing:${room}`).subscribe(({ from }) => {
-      if (from === null || from === self) return
-      typists.set(from, { room, until: performance.now() + typing.lasts })
-      showTypists()
-      setTimeout(showTypists, typing.lasts)
-    })
     const item = document.createElement('li')
     const link = document.createElement('a')
     link.href = `#${encodeURIComponent(room)}`
@@ -168,7 +157,14 @@ async function enter({ name, token }: Visitor): Promise<void> {
   let shown = 0
 
   function showRoom(): void {
+    void people?.leave()
     here = open(roomInAddress())
+    people = new People(here.room, client, self, {
+      bar: find('people'),
+      faces: find('faces'),
+      word: find('people-word'),
+      typing: find('typing'),
+    })
     here.unread = 0
     shown = here.tally.received
     for (const conversation of conversations.values()) conversation.element.hidden = conversation !== here
@@ -176,32 +172,13 @@ async function enter({ name, token }: Visitor): Promise<void> {
     document.title = `${here.room} · rt chat`
     closeMenu()
     toEnd()
-    showTypists()
     refresh()
-  }
-
-  function showTypists(): void {
-    const now = performance.now()
-    const names: string[] = []
-    for (const [from, { room, until }] of typists) {
-      if (until <= now) typists.delete(from)
-      else if (room === here.room) names.push(nameOf(from))
-    }
-    const [first, second] = names
-    const text =
-      names.length > 2
-        ? 'Several people are typing'
-        : second !== undefined
-          ? `${first} and ${second} are typing`
-          : `${first} is typing`
-    show('typing', names.length === 0 ? '' : text)
   }
 
   // ── What is done ───────────────────────────────────────────────────────────────────────────────────────────────
 
   const input = find<HTMLTextAreaElement>('text')
   const composer = find<HTMLFormElement>('composer')
-  let toldAt = Number.NEGATIVE_INFINITY
 
   const resize = () => {
     input.style.height = 'auto'
@@ -210,14 +187,8 @@ async function enter({ name, token }: Visitor): Promise<void> {
 
   input.addEventListener('input', () => {
     resize()
-    const now = performance.now()
-    if (input.value.trim() === '' || now - toldAt < typing.every) return
-    toldAt = now
-    // Nobody needs to know that we typed a while ago: what does not go through now may be forgotten.
-    client
-      .channel(`typing:${here.room}`)
-      .publish({})
-      .catch(() => {})
+    if (input.value.trim() === '') people?.stopped()
+    else people?.typed()
   })
   input.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
@@ -230,7 +201,7 @@ async function enter({ name, token }: Visitor): Promise<void> {
     if (text === '') return
     input.value = ''
     resize()
-    toldAt = Number.NEGATIVE_INFINITY
+    people?.stopped()
     here.send(text)
     toEnd()
   })
@@ -238,7 +209,9 @@ async function enter({ name, token }: Visitor): Promise<void> {
     for (let n = 1; n <= 20; n++) here.send(`${n} of 20`)
     toEnd()
   })
-  find('leave').addEventListener('click', () => {
+  find('leave').addEventListener('click', async () => {
+    // Else the others see us go when the server does.
+    if (client.status === 'connected') await people?.leave()
     client.close()
     forgetVisitor()
     location.reload()

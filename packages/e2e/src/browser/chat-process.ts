@@ -12,6 +12,8 @@ export interface ChatOptions {
   readonly redisUrl?: string
   /** Default: any that is free. */
   readonly port?: number
+  /** Milliseconds after which somebody whose page closed is gone. */
+  readonly grace?: number
 }
 
 export interface ChatNode {
@@ -34,10 +36,11 @@ export class Chat {
   /** Waits for the next line. */
   #wake: () => void = () => {}
 
-  constructor({ args = [], redisUrl, port = 0 }: ChatOptions = {}) {
+  constructor({ args = [], redisUrl, port = 0, grace }: ChatOptions = {}) {
     if (!existsSync(main)) throw new Error('The demo is not built: npm run build.')
     const env: NodeJS.ProcessEnv = { ...process.env, PORT: String(port), REDIS_URL: redisUrl }
     if (redisUrl === undefined) delete env['REDIS_URL']
+    if (grace !== undefined) env['CHAT_GRACE'] = String(grace)
     const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     running.add(child)

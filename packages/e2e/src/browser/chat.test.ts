@@ -76,6 +76,34 @@ async function force(page: Page, rung: Rung): Promise<void> {
   await shows(page, 'transport', rungs[rung])
 }
 
+/** The avatars of those who are in the open room. */
+const face = (page: Page, name: string) => page.locator(`#faces .avatar[aria-label="${name}"]`)
+
+/** Ada sees Bob come, type, stop and go; both see themselves. */
+async function meet(ada: Page, openBob: () => Promise<Page>): Promise<void> {
+  await face(ada, 'Ada').waitFor()
+  const bob = await openBob()
+  await shows(ada, 'people-word', 'Bob came in')
+  for (const page of [ada, bob]) for (const name of ['Ada', 'Bob']) await face(page, name).waitFor()
+  await shows(bob, 'people-word', '2 here')
+  expect(await face(ada, 'Bob').textContent()).toBe('B')
+  const colours = await Promise.all(
+    [ada, bob].map((page) => face(page, 'Bob').evaluate((avatar) => getComputedStyle(avatar).backgroundColor)),
+  )
+  expect(colours[0]).toBe(colours[1])
+
+  await bob.locator('#text').pressSequentially('hm')
+  await shows(ada, 'typing', 'Bob is typing')
+  expect(await bob.locator('#typing').textContent()).toBe('')
+  // Nothing is typed any more, and nothing sent.
+  await shows(ada, 'typing', '')
+
+  await bob.close()
+  await shows(ada, 'people-word', 'Bob left')
+  expect(await face(ada, 'Bob').count()).toBe(0)
+  await shows(ada, 'people-word', '1 here')
+}
+
 /** The messages of the open room from top to bottom, each as its sender's page and number. */
 const order = (page: Page) =>
   page
@@ -216,6 +244,44 @@ describe.skipIf(noBrowser)('the demo on one node in memory (needs chromium)', ()
     await shows(bob, 'typing', '')
   })
 
+  it('who is there is seen, and seen to type and to go', async () => {
+    const { url } = await chat({ grace: 300 }).node()
+    await meet(await visit(url, 'Ada'), () => visit(url, 'Bob'))
+  })
+
+  it('somebody is in the room that is looked at', async () => {
+    const { url } = await chat({ grace: 60_000 }).node()
+    const ada = await visit(url, 'Ada')
+    const bob = await visit(url, 'Bob')
+    await face(ada, 'Bob').waitFor()
+    await bob.locator('[data-room="garden"]').click()
+    await shows(ada, 'people-word', 'Bob left')
+    await shows(bob, 'people-word', '1 here')
+    await bob.locator('[data-room="lobby"]').click()
+    await face(ada, 'Bob').waitFor()
+    expect(await face(bob, 'Bob').count()).toBe(1)
+  })
+
+  it('a reload is no leave', async () => {
+    const { url } = await chat({ grace: 60_000 }).node()
+    const ada = await visit(url, 'Ada')
+    const bob = await visit(url, 'Bob')
+    await face(ada, 'Bob').waitFor()
+    const said = await ada.locator('#people-word').evaluateHandle((word) => {
+      const texts: (string | null)[] = []
+      new MutationObserver(() => texts.push(word.textContent)).observe(word, { childList: true })
+      return texts
+    })
+    await bob.reload()
+    await connected(bob)
+    await shows(bob, 'people-word', '2 here')
+    // What Bob's new page does comes behind all that came of the old one.
+    await bob.locator('#text').pressSequentially('hm')
+    await shows(ada, 'typing', 'Bob is typing')
+    expect(await said.jsonValue()).not.toContain('Bob left')
+    expect(await said.jsonValue()).not.toContain('Bob came in')
+  })
+
   it('what the schema refuses is marked, says why, and can be edited', async () => {
     const { url } = await chat().node()
     const ada = await visit(url, 'Ada')
@@ -289,7 +355,7 @@ describe.skipIf(noBrowser || noRedis)('the demo on two nodes (needs chromium and
 
   beforeAll(async () => {
     redis = await RedisServer.start()
-    started = new Chat({ args: ['--nodes', '2'], redisUrl: redis.url })
+    started = new Chat({ args: ['--nodes', '2'], redisUrl: redis.url, grace: 300 })
     nodes = [await started.node(), await started.node()]
   })
   afterAll(async () => {
@@ -376,6 +442,10 @@ describe.skipIf(noBrowser || noRedis)('the demo on two nodes (needs chromium and
       await agree([ada, bob], 63)
     },
   )
+
+  it('who is on another node is seen, and seen to type and to go', async () => {
+    await meet(await visit(roomOn(nodes[0]), 'Ada'), () => visit(roomOn(nodes[1]), 'Bob'))
+  })
 
   it('looks as its picture in the README', async () => {
     const ada = await visit(roomOn(nodes[0], 'lobby'), 'Ada Lovelace', {
