@@ -42,7 +42,7 @@ function start() {
     },
     // A seat of a poll lives for two and a half pauses: longer than a client that was cut waits before it comes back.
     pollFloor: 1500,
-    presence: { ttl: '4s', grace: '1s' },
+    presence: { ttl: '4s', grace: '3s' },
   })
 }
 
