@@ -347,6 +347,28 @@ describe.skipIf(noBrowser)('the demo on one node in memory (needs chromium)', ()
   })
 })
 
+describe.skipIf(noBrowser || noRedis)('the demo without its Redis (needs chromium and redis-server)', () => {
+  it('takes nobody off who may be there, and says that it is not sure', async () => {
+    const redis = await RedisServer.start()
+    undo.push(() => redis.close())
+    const { url } = await chat({ redisUrl: redis.url, grace: 0 }).node()
+    const ada = await visit(url, 'Ada')
+    const bob = await visit(url, 'Bob')
+    await face(ada, 'Bob').waitFor()
+    await redis.kill()
+    await shows(ada, 'people-word', 'not sure who is here')
+    await bob.close()
+    await redis.start()
+    // Redis came back empty: what it does not know is no leave, and Ada's own place was brought again.
+    await ada.locator('#status[data-status="connected"]').waitFor()
+    await say(ada, 'still here')
+    await sees(ada, 'still here')
+    expect(await face(ada, 'Bob').count()).toBe(1)
+    expect(await face(ada, 'Ada').count()).toBe(1)
+    await shows(ada, 'people-word', 'not sure who is here')
+  })
+})
+
 describe.skipIf(noBrowser || noRedis)('the demo on two nodes (needs chromium and redis-server)', () => {
   let redis: RedisServer
   let started: Chat
