@@ -1,8 +1,8 @@
 /** The embedded broker: one process, no Redis; the default of createRealtime. */
 import { type Clock, systemClock } from '@rt/protocol'
 import type { Broker, BrokerListener } from '../../ports/broker'
+import { fitsGlob } from '../../ports/glob'
 import type { PresenceStore } from '../../ports/presence'
-import { fitsGlob } from '../glob'
 import { PartitionLog } from './log'
 import { PartitionPresence } from './presence'
 

@@ -1,4 +1,4 @@
-/** Globs over identity ids, the same for every backend: `*` stands for any text, `?` for one character, all else for itself. */
+/** Globs over identity ids, the same for every backend of the presence port: `*` stands for any text, `?` for one character, all else for itself. */
 
 /** Takes time in proportion to both lengths at most, whatever the glob: it may come from a user. */
 export function fitsGlob(glob: string, text: string): boolean {
@@ -25,14 +25,6 @@ export function fitsGlob(glob: string, text: string): boolean {
   }
   while (glob[g] === '*') g++
   return g === glob.length
-}
-
-/**
- * A glob of Redis that lets at least the same ids through: there `?` is one byte, more signs stand for something, and each `*` beside another
- * one costs time.
- */
-export function redisGlob(glob: string): string {
-  return glob.replace(/[*?]+/g, '*').replace(/[\\[\]]/g, '\\$&')
 }
 
 /** How many units of UTF-16 a character takes. */
