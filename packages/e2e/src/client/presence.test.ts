@@ -228,7 +228,7 @@ it('a change of the transport keeps membership and list', async () => {
   for (const rung of ['sse', 'long-poll', 'poll', 'websocket'] as const) {
     await own.switchTo(rung)
     // Longer than the grace of the stream that it came from.
-    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await new Promise((resolve) => setTimeout(resolve, 3500))
     await ownEye.shows('ada Ada')
   }
   expect(eye.told).toEqual(['enter ada Ada'])
