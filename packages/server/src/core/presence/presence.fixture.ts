@@ -25,6 +25,8 @@ export class PresenceNode {
   away = false
   /** Notices to this node that get lost, from now on. */
   lose = 0
+  /** What the next lists wait for on their way to this node; null: for nothing. */
+  late: Promise<void> | null = null
 
   private constructor() {
     const store = new MemoryStore({ clock: this.clock })
@@ -93,7 +95,12 @@ export class PresenceNode {
       leave: (seat) => unlessAway(() => store.leave(seat)),
       touch: (partition, requests) => unlessAway(() => store.touch(partition, requests)),
       release: (...args) => unlessAway(() => store.release(...args)),
-      members: (channel) => unlessAway(() => store.members(channel)),
+      members: (channel) =>
+        unlessAway(async () => {
+          const result = await store.members(channel)
+          await this.late
+          return result
+        }),
       pulse: (partition, request) => unlessAway(() => store.pulse(partition, request)),
       sweep: (channel) => unlessAway(() => store.sweep(channel)),
       watch: (partition, channels) => unlessAway(() => store.watch(partition, channels)),

@@ -50,6 +50,18 @@ describe('a seat', () => {
     expect(sitter.missing).toEqual([CHANNEL])
   })
 
+  test('that was lost in an outage is asked of its client as soon as the store answers', async () => {
+    const sitter = new RecordingSitter('first')
+    await sitDown(sitter)
+    node.away = true
+    await node.other.leave(ann)
+    await node.pass(2000)
+    expect(sitter.missing).toEqual([])
+    node.away = false
+    await node.pass(1200)
+    expect(sitter.missing).toEqual([CHANNEL])
+  })
+
   test('that a new stream brings is taken over, or asked for when it is not there', async () => {
     await sitDown(new RecordingSitter('first'))
     const second = new RecordingSitter('second')
