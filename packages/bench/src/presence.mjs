@@ -1,4 +1,4 @@
-/** 10,000 members in one channel on Redis: what enter, update, list, beat and sweep cost. `npm run presence -w @rt/bench`; prints the table of docs/benchmarks.md. */
+/** 10,000 members in one channel on Redis: what enter, update, list, beat and sweep cost. `npm run pnpm -- --filter @rt/bench run presence`; prints the table of docs/benchmarks.md. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { redis } from '@rt/server/redis'
 import { RedisServer } from '@rt/server/testing'

@@ -1,5 +1,5 @@
 /** `npm run bench`: measures every kind of server in turn, prints a table, writes docs/benchmarks.md and results/. Options: see `usage`. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -156,5 +156,8 @@ if (!options.dry) {
   const folder = new URL('../results/', import.meta.url)
   mkdirSync(folder, { recursive: true })
   writeFileSync(new URL('fan-out.json', folder), `${JSON.stringify(results, null, 1)}\n`)
-  writeFileSync(new URL('../../../docs/benchmarks.md', import.meta.url), markdown(results, summary))
+  const page = new URL('../../../docs/benchmarks.md', import.meta.url)
+  // What presence.mjs measured stands below and stays.
+  const [presence = ''] = /^## Presence[\s\S]*/m.exec(readFileSync(page, 'utf8')) ?? []
+  writeFileSync(page, `${markdown(results, summary)}${presence && `\n${presence}`}`)
 }
