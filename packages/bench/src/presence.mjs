@@ -4,6 +4,7 @@ import { redis } from '@rt/server/redis'
 import { RedisServer } from '@rt/server/testing'
 
 const MEMBERS = Number(process.argv[2] ?? 10_000)
+const UPDATES = Math.min(1000, MEMBERS)
 const CHANNEL = 'room:1'
 const server = await RedisServer.start()
 const broker = redis(server.url)
@@ -60,9 +61,9 @@ await measure('enter', MEMBERS, async () => {
   await Promise.all(everyone.map((i) => enter(i, { name: `User ${i}` })))
   await told(MEMBERS)
 })
-await measure(`update, ${MEMBERS} members there`, 1000, async () => {
-  await Promise.all(everyone.slice(0, 1000).map((i) => enter(i, { name: `User ${i}`, typing: true })))
-  await told(MEMBERS + 1000)
+await measure(`update, ${MEMBERS} members there`, UPDATES, async () => {
+  await Promise.all(everyone.slice(0, UPDATES).map((i) => enter(i, { name: `User ${i}`, typing: true })))
+  await told(MEMBERS + UPDATES)
 })
 await measure('beat (touch, 200 to a call)', MEMBERS, async () => {
   for (let i = 0; i < MEMBERS; i += 200)
@@ -83,7 +84,7 @@ await pause(50)
 await measure('sweep (200 to a call)', MEMBERS, async () => {
   await presence.pulse(partition, { epoch: null, ttl: 60_000, gap: 60_000 })
   while (await presence.sweep(CHANNEL));
-  await told(2 * MEMBERS + 1000)
+  await told(2 * MEMBERS + UPDATES)
 })
 await broker.close()
 await server.close()
