@@ -2,6 +2,7 @@ import { RealtimeError } from '@rt/protocol'
 import { FakeClock } from '@rt/protocol/fake-clock'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { memory } from '../backends/memory/broker'
 import type { ChannelOptions } from '../channel'
 import type { Identity, OpenRequest } from '../ports/connection'
 import { createNode, RecordingWire } from './node.fixture'
@@ -222,4 +223,37 @@ it('begins nothing when it drains', async () => {
   gateway.drain()
   await expect(gateway.open(opening(['open:1']), new RecordingWire())).rejects.toMatchObject({ code: 'draining' })
   await expect(gateway.execute('[]', null)).rejects.toMatchObject({ code: 'draining', outcome: 'failed' })
+})
+
+describe('a poll that comes with a seat', () => {
+  it('is not over before it was told that the store does not know of it', async () => {
+    const broker = memory()
+    let answered = () => {}
+    const late = new Promise<void>((resolve) => {
+      answered = resolve
+    })
+    const { gateway } = createNode({
+      channels: { 'room:{id}': { message, subscribe: 'public', presence: z.number() } },
+      broker: {
+        ...broker,
+        presence: Object.assign(Object.create(broker.presence) as typeof broker.presence, {
+          touch: async (...args: Parameters<typeof broker.presence.touch>) => {
+            await late
+            return broker.presence.touch(...args)
+          },
+        }),
+      },
+    })
+    const told: string[] = []
+    const wire = Object.assign(new RecordingWire(), { caughtUp: () => told.push('all') })
+    const entered = { transport: 'poll', identity: { id: 'ann' }, client: 'tab', entered: ['room:1'] } as const
+    const stream = await gateway.open(opening([], entered), wire)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(told).toEqual([])
+    answered()
+    await wire.until('absent', ({ channel }) => told.push('absent') > 0 && channel === 'room:1')
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(told).toEqual(['absent', 'all'])
+    stream.closed()
+  })
 })

@@ -66,6 +66,8 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   readonly #stale = new Set<string>()
   /** Held for as long as this stream lives, by channel and client. */
   readonly #seats = new Map<string, Seat>()
+  /** Settles when it is known which of the seats that it came with are missing; null: it came with none. */
+  readonly #seated: Promise<void> | null
   readonly #departed: () => void
   readonly #endsAt: number
   #writable = true
@@ -114,12 +116,18 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
     // The cursor stands behind hello, before any publication: a cut in the first flush loses nothing.
     this.flush()
     for (const seat of seats) this.#seats.set(seatKey(seat), seat)
-    if (seats.length > 0) host.presence.attach(this, seats, seatTtl)
+    this.#seated = seats.length > 0 ? host.presence.attach(this, seats, seatTtl) : null
     for (const { channel, since } of watch) host.presence.watch(channel, since, this)
   }
 
   /** Begins to read; called in the turn after the constructor, when the transport holds the connection. */
   start(): void {
+    // A poll ends with what it finds: it would never tell that a seat is missing.
+    if (this.polled && this.#seated !== null) void this.#seated.then(() => this.#begin())
+    else this.#begin()
+  }
+
+  #begin(): void {
     if (this.#closed) return
     this.#started = true
     for (const lane of this.#lanes.values()) lane.wake()

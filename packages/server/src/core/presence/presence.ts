@@ -106,10 +106,10 @@ export class Presence implements PresenceDesk {
     }, linger)
   }
 
-  attach(sitter: Sitter, seats: readonly Seat[], ttl: number | null): void {
+  attach(sitter: Sitter, seats: readonly Seat[], ttl: number | null): Promise<void> {
     for (const { channel } of seats) this.#use(this.#options.broker.partition(channel))
     // Quick polls may still take a moment to come back, as streams do.
-    this.seats.attach(sitter, seats, ttl === null ? null : Math.max(ttl, this.#options.grace))
+    return this.seats.attach(sitter, seats, ttl === null ? null : Math.max(ttl, this.#options.grace))
   }
 
   // ── For commands and the app ───────────────────────────────────────────────────────────────────────────────────

@@ -42,11 +42,17 @@ export class Seats {
     this.#beat = this.#schedule()
   }
 
-  /** A stream opened that holds these seats already; `ttl`: of a stream that will be gone soon and come again. */
-  attach(sitter: Sitter, seats: readonly Seat[], ttl: number | null): void {
+  /**
+   * A stream opened that holds these seats already; `ttl`: of a stream that will be gone soon and come again. Resolves when the sitter was told what is
+   * missing, or the store did not say.
+   */
+  async attach(sitter: Sitter, seats: readonly Seat[], ttl: number | null): Promise<void> {
     for (const seat of seats) this.hold(sitter, seat, ttl)
-    for (const [partition, all] of this.#byPartition(seats))
-      this.#touch(partition, all, sitter, ttl ?? this.#options.ttl)
+    await Promise.all(
+      [...this.#byPartition(seats)].map(([partition, all]) =>
+        this.#touch(partition, all, sitter, ttl ?? this.#options.ttl),
+      ),
+    )
   }
 
   /** The stream keeps the seat from now on; `ttl` as for {@link attach}. */
@@ -115,7 +121,8 @@ export class Seats {
           if (streams === 0 && marked < old) this.#identities.delete(id)
         this.#mark([...this.#identities].filter(([, { streams }]) => streams > 0).map(([id]) => id))
       },
-      (ttl / 2) * (0.85 + 0.15 * Math.random()),
+      // So that a seat outlives a silent node until its client calls the link dead (1.75 heartbeats) and has come back elsewhere.
+      (ttl / 3) * (0.85 + 0.15 * Math.random()),
     )
   }
 
@@ -137,8 +144,8 @@ export class Seats {
     }
   }
 
-  #touch(partition: number, seats: readonly Seat[], sitter: Sitter, ttl: number): void {
-    for (const batch of inBatches(seats)) {
+  async #touch(partition: number, seats: readonly Seat[], sitter: Sitter, ttl: number): Promise<void> {
+    const touches = inBatches(seats).map((batch) =>
       this.#options.store
         .touch(
           partition,
@@ -148,8 +155,9 @@ export class Seats {
           for (const [i, seat] of batch.entries()) if (states[i] === null) sitter.absent(seat.channel)
         })
         // Not answered now: the pulse says when the store is back, and all is touched again.
-        .catch(ignore)
-    }
+        .catch(ignore),
+    )
+    await Promise.all(touches)
   }
 
   #mark(ids: readonly string[]): void {
