@@ -26,7 +26,9 @@ export type PeopleTold =
 
 const { members, watchers } = settings<PeopleSettings>()
 const clients: Client[] = []
+let closing = false
 const { tell, leave } = parent<PeopleTold, { readonly type: 'close' }>(() => {
+  closing = true
   for (const client of clients) client.close()
   leave()
 })
@@ -51,6 +53,8 @@ function watch(tab: Tab): Promise<void> {
     open(tab)
       .channel(ROOM)
       .presence.subscribe(({ members, known }, change) => {
+        // A client that is closed knows nothing any more.
+        if (closing) return
         const said = change === null ? null : { action: change.action, member: change.member.id }
         const heard = { watcher: tab.member, at: Date.now(), known, members: members.map(({ id }) => id), change: said }
         tell({ type: 'heard', heard })
