@@ -20,7 +20,9 @@ const DOOMED = full ? 9 : 3
 const TTL = full ? 60_000 : 6000
 const GRACE = full ? 10_000 : 2000
 const HEARTBEAT = full ? 20_000 : 1000
-const options = { presence: { ttl: TTL, grace: GRACE }, heartbeat: HEARTBEAT }
+/** A seat of a poll lives for two and a half pauses: that is to outlast a poll which a frozen node does not answer (a pause and 35 s), or the freeze. */
+const POLL_FLOOR = full ? 30_000 : 5000
+const options = { presence: { ttl: TTL, grace: GRACE }, heartbeat: HEARTBEAT, pollFloor: POLL_FLOOR }
 /** For notices, pulses and sweeps on a busy machine. */
 const SLACK = 4000
 const rungs: readonly Rung[] = ['websocket', 'sse', 'long-poll', 'poll']
