@@ -25,6 +25,15 @@ function setUp() {
       },
       'cursor:{doc}': { message, delivery: 'live', subscribe: 'public' },
       'private:{x}': { message },
+      // Slow to be judged, so that whoever does not wait is first.
+      'room:{id}': {
+        message,
+        subscribe: 'public',
+        presence: z.object({ name: z.string() }).refine(async () => {
+          for (let i = 0; i < 10; i++) await new Promise(setImmediate)
+          return true
+        }),
+      },
     },
   })
 }
@@ -275,5 +284,18 @@ describe('on a WebSocket', () => {
     const printed = wire.events.length
     await gateway.execute(JSON.stringify([publish(2, 'slow:1', 0)]), me)
     expect(wire.events).toHaveLength(printed)
+  })
+})
+
+describe('list', () => {
+  it('holds what the same caller said of itself before', async () => {
+    const node = setUp()
+    const enter = { type: 'enter', ref: 1, channel: 'room:1', client: 'a', state: { name: 'Me' } }
+    const results = await post(node, [enter, { type: 'list', ref: 2, channel: 'room:1' }])
+    expect(results).toEqual([
+      { type: 'result', ref: 1, value: null },
+      { type: 'result', ref: 2, value: { members: [{ id: 'me', state: { name: 'Me' } }], known: true } },
+    ])
+    node.hub.close()
   })
 })

@@ -149,8 +149,10 @@ export function createCommands(options: CommandsOptions): RunCommand {
       return { type: 'result', ref, value: null }
     },
 
-    list({ ref, channel: name }, { identity, answers }) {
-      return answers.inLine('members', async () => {
+    async list({ ref, channel: name }, { identity, sequence, answers }) {
+      // Behind what the caller said of itself there before.
+      await sequence(`presence ${name}`, async () => {})
+      return answers.inLine('list', async () => {
         if (answers.full()) throw tooMuch('Too much waits to be answered.')
         await attended(name, identity)
         const { members, known } = await hub.presence.members(name)

@@ -93,8 +93,7 @@ class NodeHub implements Hub, StreamHost {
       })
       return feed
     })
-    const { presence, report } = options
-    this.presence = new Presence({ broker, clock, linger, report, ...presence })
+    this.presence = new Presence({ broker, clock, linger, ...options.presence })
     broker.start({
       publication: (publication) => this.#feeds[publication.partition]?.publication(publication),
       live: (channel, body) => this.#deliverLive(channel, body),

@@ -124,8 +124,8 @@ export class Lane {
       fresh,
       last,
       latest: rules.delivery === 'latest',
-      // Whoever continues from a cursor has it.
-      state: joining ? state : null,
+      // Whoever continues from a cursor has it, or is told a gap and asks anew.
+      state: fresh ? state : null,
       computing: null,
       joining,
       start: null,
@@ -357,7 +357,6 @@ export class Lane {
     // Between the read and the stream's position the ring must know everything, for the history and for the chain; else once more.
     if (!ring.covers(read.head)) return
     if (subscription.state !== null) {
-      if (!subscription.fresh) this.#owner.gap(name, 'cursor', start)
       this.#compute(subscription, read.lineage.epoch, read.head, entries)
       return
     }

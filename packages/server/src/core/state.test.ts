@@ -144,4 +144,15 @@ describe('a channel with a state', () => {
     expect(state).toBe(2)
     hub.close()
   })
+
+  test('where the cursor is none of ours there is a gap alone, and the state when the channel is asked for anew', async () => {
+    let asked = 0
+    const { open, hub } = setUp(() => ++asked)
+    const { wire, connection } = await open({ cursor: 'foreign' })
+    await wire.until('gap')
+    connection.receive('{"type":"subscribe","channel":"inbox:7"}')
+    expect(await wire.until('subscribed')).toMatchObject({ state: 1 })
+    expect([asked, wire.events.filter(({ type }) => type === 'subscribed').length]).toEqual([1, 1])
+    hub.close()
+  })
 })

@@ -20,7 +20,6 @@ export class PresenceNode {
   readonly presence: Presence
   /** Another node's way to the store: it knows no outage. */
   readonly other: PresenceStore
-  readonly reported: unknown[] = []
   /** The store refuses this node's calls, though the link is there. */
   away = false
   /** Notices to this node that get lost, from now on. */
@@ -39,7 +38,6 @@ export class PresenceNode {
       ttl: TTL,
       grace: GRACE,
       linger: LINGER,
-      report: (error) => this.reported.push(error),
     })
   }
 

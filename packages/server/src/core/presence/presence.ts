@@ -1,5 +1,5 @@
 /** Presence on this node: who is watched, who sits here, and what of it can be trusted; made by the hub, asked by streams, commands and the app. */
-import { type Clock, type Json, type Member, RealtimeError } from '@rt/protocol'
+import { type Clock, type Json, type Member, RealtimeError, type Timer } from '@rt/protocol'
 import type { Broker } from '../../ports/broker'
 import type { PresenceDesk } from '../../ports/hub'
 import type { PresenceNotice, Seat } from '../../ports/presence'
@@ -16,7 +16,6 @@ export interface PresenceOptions {
   readonly grace: number
   /** Milliseconds for which a channel without watchers stays watched. */
   readonly linger: number
-  readonly report: (error: unknown) => void
 }
 
 export class Presence implements PresenceDesk {
@@ -25,15 +24,17 @@ export class Presence implements PresenceDesk {
   readonly #pulses: readonly Pulse[]
   readonly #views: readonly Map<string, View>[]
   readonly #up: boolean[]
+  /** Views that nobody watches, until they are given up. */
+  readonly #lingering = new Map<View, Timer>()
   #closed = false
 
   constructor(options: PresenceOptions) {
-    const { broker, clock, ttl, grace, report } = options
+    const { broker, clock, ttl, grace } = options
     const { presence: store } = broker
     this.#options = options
     this.#up = new Array<boolean>(broker.partitions).fill(false)
     this.#views = this.#up.map(() => new Map<string, View>())
-    this.seats = new Seats({ store, partition: (channel) => broker.partition(channel), clock, ttl, grace })
+    this.seats = new Seats({ store, partition: (name) => broker.partition(name), clock, ttl, grace })
     this.#pulses = this.#up.map(
       (_, partition) =>
         new Pulse({
@@ -41,7 +42,6 @@ export class Presence implements PresenceDesk {
           partition,
           clock,
           ttl,
-          report,
           changed: () => {
             for (const view of (this.#views[partition] as Map<string, View>).values()) view.knownChanged()
           },
@@ -72,6 +72,8 @@ export class Presence implements PresenceDesk {
     this.#closed = true
     this.seats.close()
     for (const pulse of this.#pulses) pulse.close()
+    for (const timer of this.#lingering.values()) this.#options.clock.clearTimeout(timer)
+    this.#lingering.clear()
   }
 
   // ── For streams ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -86,6 +88,8 @@ export class Presence implements PresenceDesk {
       view = new View({ store: broker.presence, pulse, clock, partition, channel }, this.#up[partition] === true)
       views.set(channel, view)
     }
+    clock.clearTimeout(this.#lingering.get(view))
+    this.#lingering.delete(view)
     view.add(watcher, since)
   }
 
@@ -96,14 +100,15 @@ export class Presence implements PresenceDesk {
     const view = views.get(channel)
     if (view === undefined) return
     view.remove(watcher)
-    if (!view.empty || this.#closed) return
+    if (!view.empty || this.#closed || this.#lingering.has(view)) return
     // Polls and reconnects come back at once.
-    clock.setTimeout(() => {
-      if (!view.empty || views.get(channel) !== view) return
+    const timer = clock.setTimeout(() => {
+      this.#lingering.delete(view)
       views.delete(channel)
       view.linkDown()
       broker.presence.unwatch(partition, [channel])
     }, linger)
+    this.#lingering.set(view, timer)
   }
 
   attach(sitter: Sitter, seats: readonly Seat[], ttl: number | null): Promise<void> {
@@ -131,13 +136,11 @@ export class Presence implements PresenceDesk {
     const { broker } = this.#options
     const partition = broker.partition(channel)
     const pulse = this.#use(partition)
-    const seen = this.#views[partition]?.get(channel)?.members
-    const list = seen
-      ? [...seen].map(([member, state]) => ({ member, state }))
-      : (await broker.presence.members(channel)).members
+    // Not from a view: the notice of what the caller has just done may still be under way.
+    const { members } = await broker.presence.members(channel)
     if (this.#up[partition] === true) await pulse.decided()
     return {
-      members: list.map(({ member, state }) => ({ id: member, state: JSON.parse(state) as Json })),
+      members: members.map(({ member, state }) => ({ id: member, state: JSON.parse(state) as Json })),
       known: pulse.known,
     }
   }

@@ -15,7 +15,6 @@ beforeEach(async () => {
     partition: 0,
     clock: node.clock,
     ttl: TTL,
-    report: (error) => node.reported.push(error),
     changed: () => told.push(pulse.known ? 'known' : 'unknown'),
     recovered: () => told.push('recovered'),
   })
@@ -42,6 +41,13 @@ describe('the pulse', () => {
     await decided
     expect(told).toEqual(['recovered', 'known'])
     await pulse.decided()
+  })
+
+  test('keeps nobody waiting whose link is lost', async () => {
+    const decided = pulse.decided()
+    pulse.linkDown()
+    await decided
+    expect(pulse.known).toBe(false)
   })
 
   test('says so to others: they have no hold after any time', async () => {

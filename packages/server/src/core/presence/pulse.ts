@@ -8,7 +8,6 @@ export interface PulseOptions {
   readonly clock: Clock
   /** Milliseconds of a seat. */
   readonly ttl: number
-  readonly report: (error: unknown) => void
   /** Whether absence proves something began or ended. */
   readonly changed: () => void
   /** The store answers again, after it did not or after the link was lost. */
@@ -29,7 +28,7 @@ export class Pulse {
   #answered = false
   #decided = false
   #used = false
-  #waiting: (() => void)[] = []
+  readonly #waiting: (() => void)[] = []
 
   constructor(options: PulseOptions) {
     this.#options = options
@@ -44,7 +43,7 @@ export class Pulse {
     if (this.#up) void this.#beat()
   }
 
-  /** Resolves when it is decided, on this link, whether the store can be trusted. */
+  /** Resolves when it is decided, on this link, whether the store can be trusted; when the link is lost it can't. */
   decided(): Promise<void> {
     return this.#decided ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve))
   }
@@ -62,11 +61,11 @@ export class Pulse {
     this.#decided = false
     this.#stop()
     this.#know(false)
+    this.#tellWaiting()
   }
 
   close(): void {
     this.linkDown()
-    this.#waiting = []
   }
 
   async #beat(): Promise<void> {
@@ -88,7 +87,7 @@ export class Pulse {
       this.#know(false)
     }
     this.#decided = true
-    for (const run of this.#waiting.splice(0)) run()
+    this.#tellWaiting()
     // ±10 %, so that nodes do not keep step.
     this.#timer = clock.setTimeout(() => void this.#beat(), this.#every * (0.9 + 0.2 * Math.random()))
   }
@@ -105,6 +104,10 @@ export class Pulse {
     if (this.known === known) return
     this.known = known
     this.#options.changed()
+  }
+
+  #tellWaiting(): void {
+    for (const run of this.#waiting.splice(0)) run()
   }
 
   #stop(): void {

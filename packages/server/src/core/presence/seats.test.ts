@@ -161,6 +161,18 @@ describe('an identity', () => {
     expect(await online()).toBe(false)
   })
 
+  test('that is gone is not marked again when the store is back', async () => {
+    const gone = node.presence.seats.arrived('ann')
+    const sitter = new RecordingSitter('first')
+    await sitDown(sitter, seatOf('bob'))
+    gone()
+    node.away = true
+    await node.pass(2000)
+    node.away = false
+    await node.pass(TTL - 1000)
+    expect(await node.other.isOnline(['ann'])).toEqual([false])
+  })
+
   test('that came while the store was away is online once it is back', async () => {
     node.presence.attach(new RecordingSitter('first'), [ann], null)
     await node.pass()

@@ -12,7 +12,8 @@ export interface Sitter {
 
 export interface SeatsOptions {
   readonly store: PresenceStore
-  readonly partition: (channel: string) => number
+  /** By channel, or by identity. */
+  readonly partition: (name: string) => number
   readonly clock: Clock
   readonly ttl: number
   readonly grace: number
@@ -87,7 +88,7 @@ export class Seats {
   /** The store answers again: whatever it forgot or had expire is to be there again. */
   recovered(partition: number): void {
     this.#refresh(partition)
-    this.#mark([...this.#identities.keys()])
+    this.#mark(this.#present().filter((id) => this.#options.partition(id) === partition))
   }
 
   /** An identity's stream opened here; call the result when it is gone. */
@@ -119,11 +120,16 @@ export class Seats {
         const old = clock.monotonic() - ttl
         for (const [id, { streams, marked }] of this.#identities)
           if (streams === 0 && marked < old) this.#identities.delete(id)
-        this.#mark([...this.#identities].filter(([, { streams }]) => streams > 0).map(([id]) => id))
+        this.#mark(this.#present())
       },
       // So that a seat outlives a silent node until its client calls the link dead (1.75 heartbeats) and has come back elsewhere.
       (ttl / 3) * (0.85 + 0.15 * Math.random()),
     )
+  }
+
+  /** The identities that have a stream here. */
+  #present(): string[] {
+    return [...this.#identities].filter(([, { streams }]) => streams > 0).map(([id]) => id)
   }
 
   #refresh(partition: number): void {

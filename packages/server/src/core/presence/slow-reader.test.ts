@@ -6,13 +6,15 @@ import type { OutItem } from '../../ports/connection'
 import { createHub } from '../hub'
 import { CHANNEL, GRACE, LINGER, TTL } from './presence.fixture'
 
-test('a reader that does not keep up is told the list once it does, and then changes again', async () => {
+/** A hub with little room for each reader, and a wire that is full when the test says so. */
+async function setUp() {
   const clock = new FakeClock()
   const store = new MemoryStore({ clock })
   const other = store.node().presence
+  const broker = store.node()
   await other.pulse(0, { epoch: null, ttl: TTL, gap: 5000 })
   const hub = createHub({
-    broker: store.node(),
+    broker,
     clock,
     node: 'node',
     heartbeat: 20_000,
@@ -28,11 +30,11 @@ test('a reader that does not keep up is told the list once it does, and then cha
   })
   const events: ServerEvent[] = []
   const closed: unknown[] = []
-  let writable = true
+  const wireState = { writable: true }
   const wire = {
     write(items: readonly OutItem[]): boolean {
       for (const { json } of items) events.push(JSON.parse(json) as ServerEvent)
-      return writable
+      return wireState.writable
     },
     close: (error: unknown) => void closed.push(error),
   }
@@ -41,15 +43,20 @@ test('a reader that does not keep up is told the list once it does, and then cha
     await other.enter({ channel: CHANNEL, member, client: 'c', state, owner: 'o', ttl: 100 * TTL })
     await clock.advanceAsync(1)
   }
+  return { clock, broker, hub, wire, wireState, events, closed, enter }
+}
+
+test('a reader that does not keep up is told the list once it does, and then changes again', async () => {
+  const { clock, hub, wire, wireState, events, closed, enter } = await setUp()
   const stream = hub.open({ subscriptions: [], cursor: null, first: [], watch: [{ channel: CHANNEL }] }, wire)
   await clock.advanceAsync(1)
   expect(events.at(-1)).toMatchObject({ type: 'members', known: true, members: [] })
 
   // The write that carries the first change is the one that fills the wire.
-  writable = false
+  wireState.writable = false
   for (let i = 0; i < 100; i++) await enter(`m${i}`)
   const printed = events.length
-  writable = true
+  wireState.writable = true
   stream.drained()
   await clock.advanceAsync(1)
   await enter('last')
@@ -63,5 +70,31 @@ test('a reader that does not keep up is told the list once it does, and then cha
   expect(list.members).toHaveLength(100)
   expect(since.at(-1)).toMatchObject({ type: 'presence', changes: [{ action: 'enter', member: 'last' }] })
   expect(closed).toEqual([])
+  hub.close()
+})
+
+test('of changes that were dropped with publications no later one is told before the list', async () => {
+  const { clock, broker, hub, wire, wireState, events, enter } = await setUp()
+  const history = { size: 10, ttl: 60_000 }
+  const subscription = { channel: 'log:1', rules: { delivery: 'all', history }, fresh: true, last: 0 } as const
+  const watch = [{ channel: CHANNEL }]
+  const stream = hub.open({ subscriptions: [subscription], cursor: null, first: [], watch }, wire)
+  await clock.advanceAsync(1)
+  const publish = async (n: number) => {
+    const body = `"messageId":"m${n}","data":"${'x'.repeat(300)}"`
+    await broker.publish({ channel: 'log:1', messageId: `m${n}`, body, history, dedupe: 60_000 })
+    await clock.advanceAsync(1)
+  }
+  wireState.writable = false
+  await publish(0)
+  await enter('dropped')
+  for (let n = 1; n <= 4; n++) await publish(n)
+  await enter('later')
+  const printed = events.length
+  wireState.writable = true
+  stream.drained()
+  await clock.advanceAsync(1)
+  const told = events.slice(printed).filter(({ type }) => type === 'presence' || type === 'members')
+  expect(told).toMatchObject([{ type: 'members', members: [{ id: 'dropped' }, { id: 'later' }] }])
   hub.close()
 })

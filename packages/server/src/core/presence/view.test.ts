@@ -43,6 +43,17 @@ describe('a watched channel', () => {
     expect((await node.watch()).take()).toEqual(['known: ann=1 bob=2'])
   })
 
+  test('is kept for whoever comes and goes: each time the rest begins anew', async () => {
+    const first = await node.watch()
+    const { at } = first
+    node.presence.unwatch(CHANNEL, first)
+    await node.pass(LINGER - 1000)
+    node.presence.unwatch(CHANNEL, await node.watch(at, true))
+    await node.pass(2000)
+    await node.entered('bob', 2)
+    expect((await node.watch(at, true)).take()).toEqual(['enter bob=2'])
+  })
+
   test('does not tell a change again that came while the list was asked for, and is in it', async () => {
     const watching = node.watch()
     await node.other.enter({ channel: CHANNEL, member: 'ann', client: 'c', state: '1', owner: 'o', ttl: TTL })

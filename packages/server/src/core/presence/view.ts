@@ -30,7 +30,6 @@ export interface ViewOptions {
 interface Kept {
   readonly id: Id
   readonly prev: Id
-  readonly changes: string
   readonly item: OutItem
 }
 
@@ -60,11 +59,6 @@ export class View {
 
   get empty(): boolean {
     return this.#watchers.size === 0
-  }
-
-  /** The list when it is there: state by member, as JSON. */
-  get members(): ReadonlyMap<string, string> | null {
-    return this.#members
   }
 
   add(watcher: Watcher, since: string | undefined): void {
@@ -143,7 +137,10 @@ export class View {
     this.#epoch = epoch
     this.#id = id
     const same = before.epoch === epoch && before.id === id
-    if (!same) this.#kept = []
+    if (!same) {
+      this.#kept = []
+      this.#list = null
+    }
     for (const watcher of [...this.#told]) this.#send(watcher, same ? this.#status() : this.#whole())
     for (const [watcher, since] of this.#watchers) if (!this.#told.has(watcher)) this.#tell(watcher, since)
     for (const notice of this.#early.splice(0)) if (this.#members !== null) this.#apply(notice)
@@ -167,7 +164,7 @@ export class View {
     const item = this.#item(
       `{"type":"presence","channel":"${this.#options.channel}","id":"${id}","at":"${this.#at()}","changes":${changes}}`,
     )
-    this.#kept.push({ id, prev, changes, item })
+    this.#kept.push({ id, prev, item })
     if (this.#kept.length > KEPT) this.#kept.shift()
     for (const watcher of this.#told) this.#send(watcher, item)
   }
