@@ -132,6 +132,17 @@ describe('the end of a stream', () => {
     expect(await count()).toBe(0)
   })
 
+  test('leaves the seat of a quick poll for the grace at least: the next one may take a moment', async () => {
+    const sitter = new RecordingSitter('first')
+    await node.presence.enter(ann, '1', null)
+    await node.presence.attach(sitter, [ann], 100)
+    node.presence.seats.release(sitter, [ann])
+    await node.pass(GRACE - 500)
+    expect(await count()).toBe(1)
+    await node.pass(7000)
+    expect(await count()).toBe(0)
+  })
+
   test('says nothing when it was a poll: the seat has its own time', async () => {
     const poll = new RecordingSitter('poll')
     await node.presence.enter(ann, '1', poll)
