@@ -280,3 +280,79 @@ describe('a poll that comes with a seat', () => {
     stream.closed()
   })
 })
+
+describe('presence', () => {
+  const lobby = { message, presence: z.object({ name: z.string() }), subscribe: 'public' } as const
+  const club = { ...lobby, subscribe: () => false }
+  const identity = { id: 'ann' }
+
+  it('is shown to nobody without permission: not at the opening of a stream, not on it, not on request', async () => {
+    const { gateway, hub } = createNode({ channels: { club, lobby } })
+    const wire = new RecordingWire()
+    const request = { watch: [{ channel: 'club' }, { channel: 'lobby' }], entered: ['club'], client: 'tab', identity }
+    const connection = await gateway.open(opening([], request), wire)
+    expect(await wire.until('unwatched')).toMatchObject({ channel: 'club', error: { code: 'forbidden' } })
+    expect(await wire.until('absent')).toEqual({ type: 'absent', channel: 'club' })
+    await wire.until('members', ({ channel }) => channel === 'lobby')
+    connection.receive('[{"type":"watch","channel":"club"},{"type":"list","ref":1,"channel":"club"}]')
+    connection.receive('{"type":"enter","ref":2,"channel":"club","client":"tab","state":{"name":"x"}}')
+    for (const ref of [1, 2])
+      expect(await wire.until('result', (event) => event.ref === ref)).toMatchObject({ error: { code: 'forbidden' } })
+    expect(wire.events.filter(({ type }) => type === 'unwatched')).toHaveLength(2)
+    expect(wire.events.some((event) => event.type === 'members' && event.channel === 'club')).toBe(false)
+    await expect(gateway.members('club', identity)).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(gateway.members('club', null)).rejects.toMatchObject({ code: 'unauthenticated' })
+    await expect(gateway.open(opening([], { watch: [{ channel: 'club' }], identity }), wire)).rejects.toMatchObject({
+      code: 'forbidden',
+    })
+    hub.close()
+  })
+
+  it('ends some time behind its stream, which also makes its identity online', async () => {
+    const clock = new FakeClock()
+    const store = new MemoryStore({ clock })
+    const { presence: other } = store.node()
+    const { gateway, hub } = createNode({ channels: { lobby }, broker: store.node(), clock })
+    await other.pulse(0, { epoch: null, ttl: 60_000, gap: 5000 })
+    const wire = new RecordingWire()
+    const connection = await gateway.open({ ...opening([]), transport: 'websocket', identity }, wire)
+    connection.receive('{"type":"enter","ref":1,"channel":"lobby","client":"tab","state":{"name":"Ann"}}')
+    await clock.advanceAsync(200_000)
+    expect(await other.count('lobby')).toBe(1)
+    expect(await other.isOnline(['ann'])).toEqual([true])
+    connection.closed()
+    await clock.advanceAsync(17_000)
+    expect(await other.count('lobby')).toBe(0)
+    await clock.advanceAsync(60_000)
+    expect(await other.isOnline(['ann'])).toEqual([false])
+    hub.close()
+  })
+
+  it('is told before a poll is over', async () => {
+    const broker = memory()
+    let answered = () => {}
+    const late = new Promise<void>((resolve) => {
+      answered = resolve
+    })
+    const presence: typeof broker.presence = {
+      ...broker.presence,
+      members: async (channel) => {
+        await late
+        return broker.presence.members(channel)
+      },
+    }
+    const { gateway, hub } = createNode({ channels: { lobby }, broker: { ...broker, presence } })
+    const told: string[] = []
+    const wire = Object.assign(new RecordingWire(), { caughtUp: () => told.push('all') })
+    const poll = opening([], { transport: 'poll', watch: [{ channel: 'lobby' }] })
+    const stream = await gateway.open(poll, wire)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(told).toEqual([])
+    answered()
+    await wire.until('members', () => told.push('members') > 0)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(told).toEqual(['members', 'all'])
+    stream.closed()
+    hub.close()
+  })
+})

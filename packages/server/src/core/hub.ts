@@ -67,7 +67,6 @@ class NodeHub implements Hub, StreamHost {
   #beat: Timer | null = null
   #slot = 0
   #sequence = 0
-  #streams = 0
   #closed = false
 
   constructor(options: HubOptions) {
@@ -93,7 +92,7 @@ class NodeHub implements Hub, StreamHost {
       })
       return feed
     })
-    this.presence = new Presence({ broker, clock, linger, ...options.presence })
+    this.presence = new Presence({ broker, clock, node, linger, ...options.presence })
     broker.start({
       publication: (publication) => this.#feeds[publication.partition]?.publication(publication),
       live: (channel, body) => this.#deliverLive(channel, body),
@@ -169,10 +168,6 @@ class NodeHub implements Hub, StreamHost {
 
   degraded(feed: Feed): boolean {
     return this.#degraded.has(feed)
-  }
-
-  streamId(): string {
-    return `${this.node}.${++this.#streams}`
   }
 
   gone(stream: StreamConnection): void {

@@ -202,7 +202,7 @@ export class Lane {
       const generation = this.feed.generation
       const turn = this.#turn
       const isVoid = () => generation !== this.feed.generation || turn !== this.#turn || owner.ended
-      if (this.#fromRing()) continue
+      if (this.#takeStates() || this.#fromRing()) continue
       const joining = [...this.#subscriptions.values()].filter(
         (subscription) => subscription.joining && subscription.computing === null,
       )
@@ -274,11 +274,13 @@ export class Lane {
     let moved = false
     for (const subscription of this.#subscriptions.values()) {
       const { ring } = subscription.channel
-      if (subscription.computing !== null) {
-        moved = this.#computed(subscription, subscription.computing) || moved
-        continue
-      }
-      if (!subscription.joining || !subscription.fresh || ring.newest === null || ring.length < subscription.last)
+      if (
+        !subscription.joining ||
+        subscription.computing !== null ||
+        !subscription.fresh ||
+        ring.newest === null ||
+        ring.length < subscription.last
+      )
         continue
       moved = true
       const entries = ring.tail(subscription.last)
@@ -384,6 +386,16 @@ export class Lane {
         if (wanted()) this.#owner.stateFailed(subscription.channel.name, error)
       },
     )
+  }
+
+  /** Establishes the channels whose states are there; false: there are none. */
+  #takeStates(): boolean {
+    let moved = false
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription.computing !== null) moved = this.#computed(subscription, subscription.computing) || moved
+    }
+    if (moved) this.#owner.pageDone()
+    return moved
   }
 
   /** Establishes a channel whose state is there, with what came since its place; returns whether anything was done. */

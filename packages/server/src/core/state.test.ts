@@ -1,16 +1,19 @@
 import type { Json } from '@rt/protocol'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { memory } from '../backends/memory/broker'
 import type { RuleContext } from '../channel'
+import type { BrokerListener } from '../ports/broker'
 import { createNode, RecordingWire } from './node.fixture'
 
 type Compute = (context: RuleContext) => unknown
 
 /** A node whose channel `inbox:{id}` counts in a variable of the test. */
-function setUp(state: Compute, subscribe: 'public' | (() => boolean) = 'public') {
+function setUp(state: Compute, subscribe: 'public' | (() => boolean) = 'public', broker = memory()) {
   const node = createNode({
     channels: { 'inbox:{id}': { message: z.object({ n: z.number() }), subscribe, state } },
     authenticate: () => ({ id: 'ada' }),
+    broker,
   })
   const publish = async (n: number) => {
     const store = await node.publishing.prepare({ channel: 'inbox:7', data: { n }, publisher: { server: true } })
@@ -153,6 +156,39 @@ describe('a channel with a state', () => {
     connection.receive('{"type":"subscribe","channel":"inbox:7"}')
     expect(await wire.until('subscribed')).toMatchObject({ state: 1 })
     expect([asked, wire.events.filter(({ type }) => type === 'subscribed').length]).toEqual([1, 1])
+    hub.close()
+  })
+
+  test('when the link is lost meanwhile, it is computed again: nobody knows what came', async () => {
+    const broker = memory()
+    const link: BrokerListener[] = []
+    const first = later<void>()
+    const second = later<void>()
+    const asked = [first, second]
+    const answers = [later<string>(), later<string>()]
+    const { open, publish, hub } = setUp(
+      () => {
+        asked.shift()?.resolve()
+        return answers[1 - asked.length]?.promise
+      },
+      'public',
+      {
+        ...broker,
+        start: (listener) => {
+          link.push(listener)
+          broker.start(listener)
+        },
+      },
+    )
+    const { wire } = await open()
+    await first.promise
+    link[0]?.down(0)
+    await publish(1)
+    link[0]?.up(0)
+    answers[0]?.resolve('before 1')
+    await second.promise
+    answers[1]?.resolve('with 1')
+    expect(await wire.until('subscribed')).toMatchObject({ state: 'with 1', updates: [] })
     hub.close()
   })
 })

@@ -43,8 +43,6 @@ export interface StreamHost {
   /** Prints a cursor, the same text for the same parts. */
   cursor(parts: readonly string[]): string
   readonly presence: Presence
-  /** A name for a stream that no other stream of any node has. */
-  streamId(): string
   /** Whether clients were told that this partition is away. */
   degraded(feed: Feed): boolean
   gone(stream: StreamConnection): void
@@ -53,7 +51,6 @@ export interface StreamHost {
 }
 
 export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watcher, Sitter {
-  readonly id: string
   readonly polled: boolean
   readonly #host: StreamHost
   readonly #wire: Wire
@@ -83,7 +80,6 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   constructor(host: StreamHost, request: StreamRequest, wire: Wire) {
     this.#host = host
     this.#wire = wire
-    this.id = host.streamId()
     const { identity = null, watch = [], seats = [], seatTtl = null } = request
     this.polled = seatTtl !== null
     this.#departed = identity === null ? () => {} : host.presence.seats.arrived(identity)

@@ -13,14 +13,14 @@ export interface Seat {
 export interface EnterRequest extends Seat {
   /** JSON text. */
   readonly state: string
-  /** The stream that keeps the seat, a random text without blanks; empty: none yet (then the one that it had stays). */
+  /** The node whose stream keeps the seat, a text without blanks; empty: none yet (then the one that it had stays). */
   readonly owner: string
   /** Milliseconds until the seat expires. */
   readonly ttl: number
 }
 
 export interface TouchRequest extends Seat {
-  /** The stream that keeps the seat from now on; null: the same as before. */
+  /** The node whose stream keeps the seat from now on; null: the same as before. */
   readonly owner: string | null
   /** Milliseconds. */
   readonly ttl: number
@@ -81,7 +81,7 @@ export interface PresenceStore {
   leave(seat: Seat): Promise<void>
   /** Prolongs seats (all of one partition); resolves with the state (JSON text) of each in their order, null for those that do not exist (any more). */
   touch(partition: number, requests: readonly TouchRequest[]): Promise<(string | null)[]>
-  /** The seats' stream ended without a word: each expires after at most `grace` milliseconds, unless another owner has it by then. */
+  /** The seats' streams ended without a word: each expires after at most `grace` milliseconds, unless another node has it by then. */
   release(partition: number, seats: readonly Seat[], owner: string, grace: number): Promise<void>
   members(channel: string): Promise<MembersResult>
   /** Number of members. */

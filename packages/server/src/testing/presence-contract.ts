@@ -98,6 +98,31 @@ export function presenceContract<S extends PresenceStoreSetup>(
       await world.silent()
     })
 
+    check('a client that said something again is the last one, once', async (world) => {
+      await world.enter('ann', 'tab1', 1)
+      await world.enter('ann', 'tab2', 2)
+      await world.enter('ann', 'tab1', 3)
+      await world.leave('ann', 'tab1')
+      await world.leave('ann', 'tab2')
+      assert.deepEqual(await world.told(5), [
+        change('enter', 'ann', 1),
+        change('update', 'ann', 2),
+        change('update', 'ann', 3),
+        change('update', 'ann', 2),
+        change('leave', 'ann', 2),
+      ])
+    })
+
+    check('release only shortens', async (world) => {
+      await world.pulse()
+      await world.enter('ann', 'a', 1)
+      await world.store.release(world.partition, [seat('ann', 'a')], 'first', 60_000)
+      await elapse(world.setup, TTL + 100)
+      await world.pulse()
+      await world.store.sweep(CHANNEL)
+      assert.equal(await world.store.count(CHANNEL), 0)
+    })
+
     check('ids of any kind are told apart and come back as they are', async (world) => {
       const ids = ['__proto__', 'constructor', '😀', 'a "quote" \\ and / slash', 'two\nlines', ' ', 'x'.repeat(255)]
       for (const id of ids) await world.enter(id, 'c', { of: id })

@@ -35,6 +35,7 @@ export class PresenceNode {
     this.presence = new Presence({
       broker: this.broker,
       clock: this.clock,
+      node: 'here',
       ttl: TTL,
       grace: GRACE,
       linger: LINGER,
@@ -146,8 +147,6 @@ export class RecordingWatcher implements Watcher {
 /** A stream that holds seats, and what it was told is missing. */
 export class RecordingSitter implements Sitter {
   readonly missing: string[] = []
-
-  constructor(readonly id: string) {}
 
   absent(channel: string): void {
     this.missing.push(channel)

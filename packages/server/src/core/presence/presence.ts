@@ -10,6 +10,8 @@ import { View, type Watcher } from './view'
 export interface PresenceOptions {
   readonly broker: Broker
   readonly clock: Clock
+  /** Name of this node, without blanks. */
+  readonly node: string
   /** Milliseconds of a seat without a sign of life. */
   readonly ttl: number
   /** Milliseconds of a seat whose stream ended without a word. */
@@ -29,12 +31,12 @@ export class Presence implements PresenceDesk {
   #closed = false
 
   constructor(options: PresenceOptions) {
-    const { broker, clock, ttl, grace } = options
+    const { broker, clock, node, ttl, grace } = options
     const { presence: store } = broker
     this.#options = options
     this.#up = new Array<boolean>(broker.partitions).fill(false)
     this.#views = this.#up.map(() => new Map<string, View>())
-    this.seats = new Seats({ store, partition: (name) => broker.partition(name), clock, ttl, grace })
+    this.seats = new Seats({ store, owner: node, partition: (name) => broker.partition(name), clock, ttl, grace })
     this.#pulses = this.#up.map(
       (_, partition) =>
         new Pulse({
@@ -119,10 +121,11 @@ export class Presence implements PresenceDesk {
 
   // ── For commands and the app ───────────────────────────────────────────────────────────────────────────────────
 
+  /** `sitter`: keeps the seat from now on; null: no stream of this node does. */
   async enter(seat: Seat, state: string, sitter: Sitter | null): Promise<void> {
-    const { broker, ttl } = this.#options
+    const { broker, node, ttl } = this.#options
     this.#use(broker.partition(seat.channel))
-    const room = await broker.presence.enter({ ...seat, state, owner: sitter?.id ?? '', ttl })
+    const room = await broker.presence.enter({ ...seat, state, owner: sitter === null ? '' : node, ttl })
     if (!room)
       throw new RealtimeError('rate_limited', 'Too many clients of this identity are there.', { outcome: 'failed' })
   }

@@ -19,7 +19,7 @@ const count = () => node.other.count(CHANNEL)
 
 describe('a seat', () => {
   test('is kept for as long as its stream is there', async () => {
-    await sitDown(new RecordingSitter('first'))
+    await sitDown(new RecordingSitter())
     await node.pass(10 * TTL)
     expect(await count()).toBe(1)
   })
@@ -33,7 +33,7 @@ describe('a seat', () => {
   })
 
   test('that was left is gone at once, and not asked for again', async () => {
-    const sitter = new RecordingSitter('first')
+    const sitter = new RecordingSitter()
     await sitDown(sitter)
     await node.presence.leave(ann)
     expect(await count()).toBe(0)
@@ -42,7 +42,7 @@ describe('a seat', () => {
   })
 
   test('that the store lost is asked of its client at the next beat', async () => {
-    const sitter = new RecordingSitter('first')
+    const sitter = new RecordingSitter()
     await sitDown(sitter)
     await sitDown(sitter, seatOf('ann', 'other'))
     await node.other.leave(ann)
@@ -51,7 +51,7 @@ describe('a seat', () => {
   })
 
   test('that was lost in an outage is asked of its client as soon as the store answers', async () => {
-    const sitter = new RecordingSitter('first')
+    const sitter = new RecordingSitter()
     await sitDown(sitter)
     node.away = true
     await node.other.leave(ann)
@@ -63,19 +63,20 @@ describe('a seat', () => {
   })
 
   test('that a new stream brings is taken over, or asked for when it is not there', async () => {
-    await sitDown(new RecordingSitter('first'))
-    const second = new RecordingSitter('second')
+    await node.watch()
+    await node.other.enter({ ...ann, state: '1', owner: 'elsewhere', ttl: TTL })
+    const second = new RecordingSitter()
     node.presence.attach(second, [ann, seatOf('bob')], null)
     await node.pass()
     expect(second.missing).toEqual([CHANNEL])
-    // The first stream's end counts for nothing now, at whichever node it was.
-    await node.other.release(0, [ann], 'first', 0)
+    // The end of the stream that it came from counts for nothing now.
+    await node.other.release(0, [ann], 'elsewhere', 0)
     await node.pass(7000)
     expect(await count()).toBe(1)
   })
 
   test('of which there are very many is kept all the same', async () => {
-    const sitter = new RecordingSitter('first')
+    const sitter = new RecordingSitter()
     const seats = Array.from({ length: 450 }, (_, i) => seatOf(`m${i}`))
     await Promise.all(seats.map((seat) => sitDown(sitter, seat)))
     await node.pass(3 * TTL)
@@ -84,7 +85,7 @@ describe('a seat', () => {
   })
 
   test('outlives an outage that is longer than itself', async () => {
-    const sitter = new RecordingSitter('first')
+    const sitter = new RecordingSitter()
     await sitDown(sitter)
     node.away = true
     await node.pass(2 * TTL)
@@ -98,7 +99,7 @@ describe('a seat', () => {
 
 describe('the end of a stream', () => {
   test('lets its seats go after the grace', async () => {
-    const sitter = new RecordingSitter('first')
+    const sitter = new RecordingSitter()
     await sitDown(sitter)
     node.presence.seats.release(sitter, [ann])
     await node.pass(GRACE - 1000)
@@ -108,11 +109,11 @@ describe('the end of a stream', () => {
   })
 
   test('is forgotten when the client comes back within the grace', async () => {
-    const first = new RecordingSitter('first')
+    const first = new RecordingSitter()
     await sitDown(first)
     node.presence.seats.release(first, [ann])
     await node.pass(GRACE / 2)
-    const second = new RecordingSitter('second')
+    const second = new RecordingSitter()
     node.presence.attach(second, [ann], null)
     await node.pass(10 * TTL)
     expect(await count()).toBe(1)
@@ -120,9 +121,9 @@ describe('the end of a stream', () => {
   })
 
   test('that comes behind the next stream takes nothing from it', async () => {
-    const first = new RecordingSitter('first')
+    const first = new RecordingSitter()
     await sitDown(first)
-    const second = new RecordingSitter('second')
+    const second = new RecordingSitter()
     node.presence.attach(second, [ann], null)
     node.presence.seats.release(first, [ann])
     await node.pass(10 * TTL)
@@ -133,7 +134,7 @@ describe('the end of a stream', () => {
   })
 
   test('leaves the seat of a quick poll for the grace at least: the next one may take a moment', async () => {
-    const sitter = new RecordingSitter('first')
+    const sitter = new RecordingSitter()
     await node.presence.enter(ann, '1', null)
     await node.presence.attach(sitter, [ann], 100)
     node.presence.seats.release(sitter, [ann])
@@ -144,7 +145,7 @@ describe('the end of a stream', () => {
   })
 
   test('says nothing when it was a poll: the seat has its own time', async () => {
-    const poll = new RecordingSitter('poll')
+    const poll = new RecordingSitter()
     await node.presence.enter(ann, '1', poll)
     node.presence.attach(poll, [ann], 30_000)
     await node.pass()
@@ -174,7 +175,7 @@ describe('an identity', () => {
 
   test('that is gone is not marked again when the store is back', async () => {
     const gone = node.presence.seats.arrived('ann')
-    const sitter = new RecordingSitter('first')
+    const sitter = new RecordingSitter()
     await sitDown(sitter, seatOf('bob'))
     gone()
     node.away = true
@@ -185,7 +186,7 @@ describe('an identity', () => {
   })
 
   test('that came while the store was away is online once it is back', async () => {
-    node.presence.attach(new RecordingSitter('first'), [ann], null)
+    node.presence.attach(new RecordingSitter(), [ann], null)
     await node.pass()
     node.away = true
     await node.pass(2000)

@@ -4,14 +4,14 @@ import type { PresenceStore, Seat } from '../../ports/presence'
 
 /** A stream that holds seats. */
 export interface Sitter {
-  /** Unique among all streams of all nodes. */
-  readonly id: string
   /** The store does not know of its seat in this channel: the client has to enter again. */
   absent(channel: string): void
 }
 
 export interface SeatsOptions {
   readonly store: PresenceStore
+  /** Name of this node: which of its streams keeps a seat is known here. */
+  readonly owner: string
   /** By channel, or by identity. */
   readonly partition: (name: string) => number
   readonly clock: Clock
@@ -79,9 +79,9 @@ export class Seats {
       held.delete(key)
       if (!own.polled) gone.push(seat)
     }
-    const { store, grace } = this.#options
+    const { store, owner, grace } = this.#options
     for (const [partition, all] of this.#byPartition(gone)) {
-      for (const batch of inBatches(all)) store.release(partition, batch, sitter.id, grace).catch(ignore)
+      for (const batch of inBatches(all)) store.release(partition, batch, owner, grace).catch(ignore)
     }
   }
 
@@ -151,11 +151,12 @@ export class Seats {
   }
 
   async #touch(partition: number, seats: readonly Seat[], sitter: Sitter, ttl: number): Promise<void> {
+    const { store, owner } = this.#options
     const touches = inBatches(seats).map((batch) =>
-      this.#options.store
+      store
         .touch(
           partition,
-          batch.map((seat) => ({ ...seat, owner: sitter.id, ttl })),
+          batch.map((seat) => ({ ...seat, owner, ttl })),
         )
         .then((states) => {
           for (const [i, seat] of batch.entries()) if (states[i] === null) sitter.absent(seat.channel)

@@ -3,7 +3,7 @@
 -- KEYS     clock (see clock.lua), seats, states, members, rev, due (see seats.lua)
 -- ARGV[4]  client
 -- ARGV[5]  member
--- ARGV[6]  owner    (the stream that keeps it; empty: the one that had it)
+-- ARGV[6]  owner    (the node that keeps it; empty: the one that had it)
 -- ARGV[7]  state    (JSON text)
 -- ARGV[8]  ttl      (ms)
 -- ARGV[9]  channel

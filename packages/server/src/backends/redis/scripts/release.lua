@@ -1,4 +1,4 @@
--- The stream that kept these seats of one channel is gone: they expire soon, unless another stream has them by now.
+-- The streams that kept these seats of one channel are gone: they expire soon, unless another node has them by now.
 --
 -- KEYS     clock (see clock.lua), seats, states, members, rev, due (see seats.lua)
 -- ARGV[4]  owner

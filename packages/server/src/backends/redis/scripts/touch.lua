@@ -2,7 +2,7 @@
 --
 -- KEYS     clock (see clock.lua), seats, states, members, rev, due (see seats.lua)
 -- ARGV[4]  ttl      (ms)
--- ARGV[5]  owner    (the stream that keeps them from now on; empty: the same as before)
+-- ARGV[5]  owner    (the node that keeps them from now on; empty: the same as before)
 -- ARGV[6]  channel
 -- ARGV[7+] seats    ("client member")
 -- returns  { renamed 0|1, state or false, ... }
