@@ -85,16 +85,15 @@ it.skipIf(!process.env['REDIS_SERVER'])('a node that was closed while its Redis 
   const done = run(
     `
     const rt = createRealtime({ channels, broker: redis(redisUrl) })
-    await rt.publish('log:1', { publisher: 'worker', sequence: 1 })
     const refused = async () => {
-      for (;;) await rt.publish('log:1', { publisher: 'worker', sequence: 2 })
+      for (let sequence = 1; ; sequence++) await rt.publish('log:1', { publisher: 'worker', sequence })
     }
     await refused().catch(() => {})
     await rt.close()`,
     own.url,
   )
   // It publishes until it can't.
-  const stored = async () => ((await own.command('KEYS', '*')) as string[]).length > 0
+  const stored = async () => ((await own.command('KEYS', '*:log:1')) as string[]).length > 0
   while (!(await stored()));
   await own.close()
   await done
