@@ -79,9 +79,8 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
       const close = () => {
         link.closed = true
       }
-      return rung === 'websocket'
-        ? { send: (text) => link.sent.push(...(JSON.parse(text) as unknown[])), close }
-        : { close }
+      if (rung === 'websocket') return { send: (text) => link.sent.push(...(JSON.parse(text) as unknown[])), close }
+      return rung === 'sse' ? { close } : { refresh() {}, close }
     },
   })
   const connection = new Connection(
@@ -689,6 +688,21 @@ describe('members', () => {
     })
     last().prove()
     expect(open()).toHaveLength(1)
+  })
+
+  it('are known again with a poll that has nothing new to say, but not with a stream that has not said so', async () => {
+    for (const rung of ['poll', 'sse'] as const) {
+      const { clock, connection, last, members } = setUp([rung])
+      connection.watch('a')
+      await clock.advanceAsync(0)
+      last().prove()
+      last().print(list('a', 1, [ada]))
+      connection.reconnect()
+      await clock.advanceAsync(1000)
+      expect(members.at(-1)).toMatchObject({ list: { members: [ada], known: false } })
+      last().prove()
+      expect(members.at(-1)).toMatchObject({ list: { members: [ada], known: rung === 'poll' }, changes: [] })
+    }
   })
 
   it('refused for the moment are asked for again, refused for good they are told', async () => {
