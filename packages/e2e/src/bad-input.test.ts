@@ -201,6 +201,8 @@ const queryRows: readonly QueryRow[] = [
     'an entered channel that is no name': 'client=a&entered=lobby:1,%00',
     'a watched channel that is no name': 'watch=lobby:%22',
     'more since than watched channels': 'watch=lobby:1&since=1_1_1,2_2_1',
+    'a heartbeat of more than a minute': 'heartbeat=60001',
+    'a heartbeat that is no number': 'heartbeat=often',
     'since that is none of ours': 'watch=lobby:1&since=<b>',
   }).map(([name, more]) => ({ name, query: `channels=room:1&${more}`, outcome: invalid })),
   {

@@ -1,7 +1,7 @@
 /** Text ⇄ frames: the only place that parses JSON of the other end. */
 import { RealtimeError } from './errors'
 import type { Command, Json, OpenCommand, ServerEvent, WatchRequest } from './frames'
-import { limits } from './limits'
+import { limits, times } from './limits'
 import { isChannelName } from './names'
 
 /** Throws `invalid_request` for JSON that nests deeper than {@link limits.depth}; linear, before any parsing. */
@@ -59,7 +59,7 @@ export function decodeOpen(text: string): OpenCommand {
   const value = parseJson(text)
   const entry: unknown = Array.isArray(value) && value.length === 1 ? value[0] : value
   if (!isRecord(entry) || entry['type'] !== 'open') throw bad('Expected one `open` command.')
-  const { channels, cursor, token, watch, client, entered } = entry
+  const { channels, cursor, token, watch, client, entered, heartbeat } = entry
   if (!Array.isArray(channels)) throw bad('`channels` must be an array.')
   if (channels.length > limits.channels)
     throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
@@ -82,8 +82,15 @@ export function decodeOpen(text: string): OpenCommand {
     ...(watch !== undefined && { watch: watchList(watch) }),
     ...(client !== undefined && { client: clientName(client) }),
     ...(entered !== undefined && { entered: nameList('entered', entered) }),
+    ...(heartbeat !== undefined && { heartbeat: heartbeatOf(heartbeat) }),
     ...(token !== undefined && { token }),
   }
+}
+
+function heartbeatOf(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > times.slowHeartbeat)
+    throw bad(`\`heartbeat\` must be a whole number from 0 to ${times.slowHeartbeat}.`)
+  return value
 }
 
 function watchList(value: unknown): WatchRequest[] {

@@ -224,6 +224,8 @@ export interface OpenCommand {
   readonly client?: string
   /** Channels that this client has entered: it is present there for as long as this stream lives. */
   readonly entered?: readonly string[]
+  /** Milliseconds between two signs of life that suit this client. On a stream the server gives one at least so often; who polls will come again by then. */
+  readonly heartbeat?: number
   /** Taken as `Authorization: Bearer …` for clients that cannot send headers. */
   readonly token?: string
 }

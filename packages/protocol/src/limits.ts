@@ -26,6 +26,9 @@ export const limits = {
 export const times = {
   /** The server's heartbeat. */
   heartbeat: 20_000,
+  /** The fastest heartbeat that a client may ask for, and the slowest. */
+  quickHeartbeat: 5_000,
+  slowHeartbeat: 60_000,
   /** Longest hold of a long poll. */
   pollHold: 25_000,
   /** Shortest pause between two short polls. */

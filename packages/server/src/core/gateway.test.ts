@@ -227,27 +227,31 @@ it('begins nothing when it drains', async () => {
 
 describe('a poll that comes with a seat', () => {
   it.each([
-    ['poll', 12_500],
-    ['long-poll', 62_500],
-  ] as const)('keeps a seat for two and a half of its intervals: %s, %i ms', async (transport, life) => {
-    const clock = new FakeClock()
-    const store = new MemoryStore({ clock })
-    const { presence: other } = store.node()
-    const channels = { 'room:{id}': { message, subscribe: 'public' as const, presence: z.number() } }
-    const { gateway, hub } = createNode({ channels, broker: store.node(), clock })
-    // Another node's pulse, so that nothing looks like an outage.
-    await other.pulse(0, { epoch: null, ttl: 60_000, gap: 5000 })
-    await other.enter({ channel: 'room:1', member: 'ann', client: 'tab', state: '1', owner: '', ttl: 1000 })
-    const entered = { transport, identity: { id: 'ann' }, client: 'tab', entered: ['room:1'] } as const
-    const stream = await gateway.open(opening([], entered), new RecordingWire())
-    await clock.advanceAsync(0)
-    stream.closed()
-    await clock.advanceAsync(life - 500)
-    expect(await other.count('room:1')).toBe(1)
-    await clock.advanceAsync(7000)
-    expect(await other.count('room:1')).toBe(0)
-    hub.close()
-  })
+    ['poll', undefined, 12_500],
+    ['long-poll', undefined, 62_500],
+    ['poll', 60_000, 150_000],
+  ] as const)(
+    'keeps a seat for two and a half of its intervals: %s (asked: %s), %i ms',
+    async (transport, heartbeat, life) => {
+      const clock = new FakeClock()
+      const store = new MemoryStore({ clock })
+      const { presence: other } = store.node()
+      const channels = { 'room:{id}': { message, subscribe: 'public' as const, presence: z.number() } }
+      const { gateway, hub } = createNode({ channels, broker: store.node(), clock })
+      // Another node's pulse, so that nothing looks like an outage.
+      await other.pulse(0, { epoch: null, ttl: 60_000, gap: 5000 })
+      await other.enter({ channel: 'room:1', member: 'ann', client: 'tab', state: '1', owner: '', ttl: 1000 })
+      const entered = { transport, identity: { id: 'ann' }, client: 'tab', entered: ['room:1'], heartbeat } as const
+      const stream = await gateway.open(opening([], entered), new RecordingWire())
+      await clock.advanceAsync(0)
+      stream.closed()
+      await clock.advanceAsync(life - 500)
+      expect(await other.count('room:1')).toBe(1)
+      await clock.advanceAsync(7000)
+      expect(await other.count('room:1')).toBe(0)
+      hub.close()
+    },
+  )
 
   it('is not over before it was told that the store does not know of it', async () => {
     const broker = memory()

@@ -118,10 +118,11 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     }
     const { pollHold, pollFloor } = options
     const interval = { websocket: null, sse: null, 'long-poll': pollHold, poll: pollFloor }[request.transport]
-    const seatTtl = interval === null ? null : SEAT_INTERVALS * interval
+    const { heartbeat = null } = request
+    const seatTtl = interval === null ? null : SEAT_INTERVALS * Math.max(interval, heartbeat ?? 0)
     const identity = request.identity?.id ?? null
     return connect(
-      { subscriptions, cursor: request.cursor, watch, seats, identity, seatTtl, first: events },
+      { subscriptions, cursor: request.cursor, watch, seats, identity, seatTtl, heartbeat, first: events },
       wire,
       request.identity,
     )

@@ -184,6 +184,18 @@ describe('a stream', () => {
     expect(beats).toBeLessThanOrEqual(33)
   })
 
+  it('beats every five seconds for a client that asks for more than the node gives', async () => {
+    const wire = new TestWire()
+    hub.open({ subscriptions: [fresh('a')], cursor: null, first: [], heartbeat: 7000 }, wire)
+    await settle()
+    expect(wire.events[0]).toMatchObject({ type: 'hello', heartbeat: 5000 })
+    const before = wire.types().filter((type) => type === 'beat').length
+    clock.advance(150_000)
+    const beats = wire.types().filter((type) => type === 'beat').length - before
+    expect(beats).toBeGreaterThanOrEqual(27)
+    expect(beats).toBeLessThanOrEqual(33)
+  })
+
   it('ends after its planned life', async () => {
     const wire = new TestWire()
     open(wire, fresh('a'))

@@ -1,5 +1,5 @@
 /** A node's stream core: who hears which channel, one flush per turn for all who got something, the heartbeats; made by createRealtime. */
-import { type Clock, printCursor, RealtimeError, type Timer } from '@rt/protocol'
+import { type Clock, printCursor, RealtimeError, type Timer, times } from '@rt/protocol'
 import { type Broker, lifeOfLast } from '../ports/broker'
 import type { Wire } from '../ports/connection'
 import type { ChannelRules, Hub, Stream, StreamRequest } from '../ports/hub'
@@ -9,6 +9,7 @@ import { newest } from './history'
 import { Presence } from './presence/presence'
 import type { RingBudget } from './ring'
 import { StreamConnection, type StreamHost } from './stream'
+import { Wheel } from './wheel'
 
 export interface HubOptions {
   readonly broker: Broker
@@ -37,8 +38,6 @@ export interface HubOptions {
   readonly report: (error: unknown) => void
 }
 
-/** In how many parts a heartbeat is cut, so that not all connections beat at once. */
-const SLOTS = 20
 /** How long a partition may be away before clients are told, in milliseconds. */
 const PATIENCE = 1000
 
@@ -51,21 +50,23 @@ class NodeHub implements Hub, StreamHost {
   readonly node: string
   readonly partitions: number
   readonly heartbeat: number
+  readonly quickHeartbeat: number
   readonly life: number
   readonly outboxBytes: number
   readonly pageBytes: number
   readonly presence: Presence
   readonly #options: HubOptions
   readonly #feeds: readonly Feed[]
-  readonly #slots: readonly Set<StreamConnection>[] = Array.from({ length: SLOTS }, () => new Set<StreamConnection>())
-  readonly #slotOf = new Map<StreamConnection, Set<StreamConnection>>()
+  readonly #wheel: Wheel
+  /** For clients that a slow beat is not enough for. */
+  readonly #quickWheel: Wheel
+  /** With the way to take each off its wheel. */
+  readonly #streams = new Map<StreamConnection, () => void>()
   #dirty: StreamConnection[] = []
   readonly #degraded = new Set<Feed>()
   readonly #patience = new Map<Feed, Timer>()
   #cursorParts: readonly string[] = []
   #cursorText = printCursor(1, [])
-  #beat: Timer | null = null
-  #slot = 0
   #sequence = 0
   #closed = false
 
@@ -76,6 +77,9 @@ class NodeHub implements Hub, StreamHost {
     this.node = node
     this.partitions = broker.partitions
     this.heartbeat = heartbeat
+    this.quickHeartbeat = Math.min(heartbeat, times.quickHeartbeat)
+    this.#wheel = new Wheel(clock, heartbeat)
+    this.#quickWheel = new Wheel(clock, this.quickHeartbeat)
     this.life = life
     this.outboxBytes = outboxBytes
     this.pageBytes = pageBytes
@@ -106,7 +110,6 @@ class NodeHub implements Hub, StreamHost {
         this.presence.linkDown(partition)
       },
     })
-    this.#scheduleBeat()
   }
 
   // ── For the gateway ────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,9 +117,8 @@ class NodeHub implements Hub, StreamHost {
   open(request: StreamRequest, wire: Wire): Stream {
     if (this.#closed) throw new RealtimeError('draining', 'This node is closing.', { retryAfter: 0 })
     const stream = new StreamConnection(this, request, wire)
-    const slot = this.#slots[Math.floor(Math.random() * SLOTS)] as Set<StreamConnection>
-    slot.add(stream)
-    this.#slotOf.set(stream, slot)
+    const wheel = stream.heartbeat < this.heartbeat ? this.#quickWheel : this.#wheel
+    this.#streams.set(stream, wheel.add(stream))
     this.#options.defer(() => stream.start())
     return stream
   }
@@ -135,9 +137,10 @@ class NodeHub implements Hub, StreamHost {
 
   close(): void {
     this.#closed = true
-    if (this.#beat !== null) this.clock.clearTimeout(this.#beat)
+    this.#wheel.close()
+    this.#quickWheel.close()
     for (const timer of this.#patience.values()) this.clock.clearTimeout(timer)
-    for (const stream of [...this.#slotOf.keys()])
+    for (const stream of [...this.#streams.keys()])
       stream.end(new RealtimeError('draining', 'This node is closing.', { retryAfter: 0 }))
     for (const feed of this.#feeds) feed.close()
     this.presence.close()
@@ -171,8 +174,8 @@ class NodeHub implements Hub, StreamHost {
   }
 
   gone(stream: StreamConnection): void {
-    this.#slotOf.get(stream)?.delete(stream)
-    this.#slotOf.delete(stream)
+    this.#streams.get(stream)?.()
+    this.#streams.delete(stream)
   }
 
   report(error: unknown): void {
@@ -208,19 +211,7 @@ class NodeHub implements Hub, StreamHost {
   }
 
   #tell(feed: Feed, status: 'ok' | 'degraded'): void {
-    for (const stream of this.#slotOf.keys()) if (stream.uses(feed)) stream.status(status)
-  }
-
-  #scheduleBeat(): void {
-    this.#beat = this.clock.setTimeout(
-      () => {
-        this.#scheduleBeat()
-        this.#slot = (this.#slot + 1) % SLOTS
-        for (const stream of [...(this.#slots[this.#slot] as Set<StreamConnection>)]) stream.beat()
-      },
-      // ±10 %, so that no beat keeps step with somebody's time-out.
-      (this.heartbeat / SLOTS) * (0.9 + 0.2 * Math.random()),
-    )
+    for (const stream of this.#streams.keys()) if (stream.uses(feed)) stream.status(status)
   }
 }
 

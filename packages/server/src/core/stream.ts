@@ -33,6 +33,8 @@ export interface StreamHost {
   readonly node: string
   readonly partitions: number
   readonly heartbeat: number
+  /** The least that a client may ask for. */
+  readonly quickHeartbeat: number
   readonly life: number
   /** Bytes (characters) that may wait for one stream. */
   readonly outboxBytes: number
@@ -52,6 +54,8 @@ export interface StreamHost {
 
 export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watcher, Sitter {
   readonly polled: boolean
+  /** Milliseconds. */
+  readonly heartbeat: number
   readonly #host: StreamHost
   readonly #wire: Wire
   readonly #outbox = new Outbox()
@@ -80,8 +84,9 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   constructor(host: StreamHost, request: StreamRequest, wire: Wire) {
     this.#host = host
     this.#wire = wire
-    const { identity = null, watch = [], seats = [], seatTtl = null } = request
+    const { identity = null, watch = [], seats = [], seatTtl = null, heartbeat = null } = request
     this.polled = seatTtl !== null
+    this.heartbeat = heartbeat !== null && heartbeat < host.heartbeat ? host.quickHeartbeat : host.heartbeat
     this.#departed = identity === null ? () => {} : host.presence.seats.arrived(identity)
     for (const { channel } of watch) this.#watched.set(channel, false)
     const life = Math.round(host.life * (0.8 + 0.4 * Math.random()))
@@ -97,7 +102,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
       type: 'hello',
       version: PROTOCOL_VERSION,
       node: host.node,
-      heartbeat: host.heartbeat,
+      heartbeat: this.heartbeat,
       life,
     }
     for (const event of [hello, ...request.first]) this.#outbox.push(controlItem(event))

@@ -60,4 +60,6 @@ export interface OpenRequest<I extends Identity | null = Identity | null> {
   readonly client?: string | null
   /** Channels that the client has entered. */
   readonly entered?: readonly string[]
+  /** Milliseconds between signs of life that suit the client; null: it did not say. */
+  readonly heartbeat?: number | null
 }

@@ -32,6 +32,8 @@ export interface StreamRequest {
   readonly identity?: string | null
   /** Milliseconds of a seat when the stream is a poll, gone in a moment and back soon; null: seats live as long as the stream. */
   readonly seatTtl?: number | null
+  /** Milliseconds between heartbeats at most; null: the node's own. */
+  readonly heartbeat?: number | null
   /** Events to print right behind `hello`, such as refusals. */
   readonly first: readonly ServerEvent[]
 }

@@ -69,6 +69,8 @@ describe('the query of a stream', () => {
     ['channels=a&last=', `${limits.history + 1}`, '`last`'],
     ['channels=a,b,c&last=', '1,2', '`last`'],
     ['channels=a&cursor=', 'x&cursor=y', '`cursor`'],
+    ['channels=a&heartbeat=', '60001', '`heartbeat`'],
+    ['channels=a&heartbeat=', '', '`heartbeat`'],
   ])('%s%s is refused and named', (name, value, told) => {
     expect(() => read(name + value)).toThrow(
       expect.objectContaining({ code: 'invalid_request', message: expect.stringContaining(told) }),
@@ -95,6 +97,8 @@ describe('the query of a stream', () => {
       watch: [],
       client: null,
       entered: [],
+      heartbeat: null,
     })
+    expect(streamQuery({ channels: [], heartbeat: 5000 }).heartbeat).toBe(read('channels=a&heartbeat=5000').heartbeat)
   })
 })

@@ -7,6 +7,7 @@ import {
   limits,
   type OpenCommand,
   RealtimeError,
+  times,
   type WatchRequest,
 } from '@rt/protocol'
 import { invalid } from './reply'
@@ -20,11 +21,13 @@ export interface StreamQuery {
   /** Null: it did not say who it is among its identity's clients. */
   readonly client: string | null
   readonly entered: readonly string[]
+  /** Milliseconds between signs of life that suit the client; null: whatever the server does. */
+  readonly heartbeat: number | null
 }
 
 /**
- * Reads `channels=a,b&cursor=…&new=b&last=50,0&watch=a&since=…&client=…&entered=a`. `lastEventId` is the header of a bare EventSource that comes back: it wins over `cursor`, and then
- * every channel was there before.
+ * Reads `channels=a,b&cursor=…&new=b&last=50,0&watch=a&since=…&client=…&entered=a&heartbeat=5000`. `lastEventId` is the header of a bare
+ * EventSource that comes back: it wins over `cursor`, and then every channel was there before.
  *
  * @throws `invalid_request` naming the parameter, `too_many_channels`
  */
@@ -47,6 +50,7 @@ export function readQuery(params: URLSearchParams, lastEventId: string | null = 
     throw invalid('`last` must be one number, or one for each of `channels`.')
 
   const cursor = single(params, 'cursor')
+  const heartbeat = single(params, 'heartbeat')
   const channels = names.map((channel, i) => {
     const last = counts.length === 1 ? counts[0] : counts[i]
     return { channel, new: !returning && fresh.has(channel), ...(last !== undefined && { last }) }
@@ -57,6 +61,7 @@ export function readQuery(params: URLSearchParams, lastEventId: string | null = 
     watch: watched.map((channel, i) => (sinces[i] ? { channel, since: sinces[i] } : { channel })),
     client,
     entered: channelNames(params, 'entered'),
+    ...(heartbeat !== null && { heartbeat: wholeNumber('heartbeat', heartbeat, times.slowHeartbeat) }),
   })
 }
 
@@ -77,15 +82,18 @@ export function readWait(params: URLSearchParams): number {
 
 /** Brings channels and cursor, from a query or an `open` command, to one form: each channel once, all of them new when there is no cursor. */
 export function streamQuery(
-  open: Pick<OpenCommand, 'channels' | 'watch' | 'entered'> & { cursor?: string | null; client?: string | null },
+  open: Pick<OpenCommand, 'channels' | 'watch' | 'entered' | 'heartbeat'> & {
+    cursor?: string | null
+    client?: string | null
+  },
 ): StreamQuery {
-  const { channels, cursor, watch = [], client = null, entered = [] } = open
+  const { channels, cursor, watch = [], client = null, entered = [], heartbeat = null } = open
   const from = cursor === undefined || cursor === null || cursor === '' ? null : cursor
   const once = new Map<string, ChannelRequest>()
   for (const request of channels) {
     if (!once.has(request.channel)) once.set(request.channel, from === null ? { ...request, new: true } : request)
   }
-  return { channels: [...once.values()], cursor: from, watch, client, entered }
+  return { channels: [...once.values()], cursor: from, watch, client, entered, heartbeat }
 }
 
 /** A parameter's value; null when it is absent. Given twice it means nothing for sure, so that is refused. */
