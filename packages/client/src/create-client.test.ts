@@ -214,17 +214,25 @@ class LittleServer {
 
   async #http(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '', 'http://x')
-    const query = url.searchParams
-    const streams = request.headers.accept === 'text/event-stream'
-    const rung: Rung = streams ? 'sse' : query.has('wait') ? 'long-poll' : 'poll'
     const body = (await request.toArray()).join('')
+    // The body of a stream over POST says what the query of one over GET does.
+    const open = body.startsWith('{')
+      ? (JSON.parse(body) as { channels: { channel: string }[]; cursor?: string })
+      : null
+    const names = open?.channels.map(({ channel }) => channel).join(',') ?? ''
+    const query =
+      open === null
+        ? url.searchParams
+        : new URLSearchParams({ channels: names, ...(open.cursor !== undefined && { cursor: open.cursor }) })
+    const streams = request.headers.accept === 'text/event-stream'
+    const rung: Rung = streams ? (open === null ? 'sse' : 'sse-post') : query.has('wait') ? 'long-poll' : 'poll'
     const json = (status: number, value: unknown) => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
     }
     if (this.token !== null && request.headers.authorization !== `Bearer ${this.token}`) {
       return json(401, { error: new RealtimeError('unauthenticated', 'Who?').toJSON() })
     }
-    if (request.method === 'POST') {
+    if (request.method === 'POST' && open === null) {
       if (this.mute) {
         response.destroy()
         return

@@ -5,10 +5,13 @@ import { Registry } from './channels/registry'
 import { Connection } from './connection/connection'
 import { createEnvironment, resolveUrl } from './connection/environment'
 import type { Status } from './connection/states'
+import { rungsOf } from './ladder/rungs'
+import type { Problem } from './ladder/trace'
+import type { Explanation } from './ladder/words'
 import { Listeners } from './listeners'
-import { type ClientOptions, defaultTransports } from './options'
+import { allTransports, type ClientOptions } from './options'
 import type { Environment } from './ports/environment'
-import type { Rung, Transport } from './ports/transport'
+import type { Rung, Transport, TransportName } from './ports/transport'
 import { createPost, type Endpoint } from './transports/http'
 import { idle } from './transports/idle'
 import { polling } from './transports/polling'
@@ -20,7 +23,9 @@ import type { TypedClient, Undeclared } from './types'
 export interface ClientEvents {
   status: Status
   /** The transport in use; null while there is none. */
-  transport: Rung | null
+  transport: TransportName | null
+  /** Why there is no connection; null: there is one again. */
+  problem: Problem | null
   /** What concerns the whole connection, and what no listener of a channel took. Without a listener it is written to the console. */
   error: RealtimeError
 }
@@ -29,7 +34,13 @@ export interface Client<R extends Declares = Undeclared> extends TypedClient<R> 
   /** `degraded`: connected, but the server does not reach its broker; it resumes by itself. `failed`: refused for good, until `connect()`. */
   readonly status: Status
   /** The transport in use; null while there is none. */
-  readonly transport: Rung | null
+  readonly transport: TransportName | null
+  /**
+   * Why there is no connection, as far as it is known; null when there is one. `offline`: nothing answers. `blocked`: the server answers, but no
+   * transport comes through. `captive-portal`: somebody else answers in its place. `unauthorized`: it does not accept who this is. `server`: it, or a
+   * proxy for it, says that it is away or overloaded.
+   */
+  readonly problem: Problem | null
   /** Returns its own undo. */
   on<E extends keyof ClientEvents>(event: E, callback: (value: ClientEvents[E]) => void): () => void
   /** Connects before anything is subscribed or published, which connects by itself; tries again after `failed`. */
@@ -40,7 +51,14 @@ export interface Client<R extends Declares = Undeclared> extends TypedClient<R> 
    * Moves to this transport while the present one goes on, so that nothing is lost or late, and stays there while it works.
    * Rejects with `unsupported` when it is not among `transports` or does not work here; then the present one goes on.
    */
-  switchTo(transport: Rung): Promise<void>
+  switchTo(transport: TransportName): Promise<void>
+  /**
+   * What the client did to get and stay connected, and why, in plain words: the last 200 steps, oldest first.
+   *
+   * @example
+   * for (const { time, text } of await client.explain()) console.log(new Date(time).toISOString(), text)
+   */
+  explain(): Promise<Explanation[]>
   /** Ends everything for good; commands that wait reject with `closed`. What was entered is left, as far as the link lets it through. */
   close(): void
 }
@@ -57,7 +75,7 @@ export function createClient<R extends Declares = Undeclared>(
   url: string | URL,
   options: ClientOptions = {},
 ): Client<R> {
-  const { transports = defaultTransports } = options
+  const { transports = allTransports } = options
   if (transports.length === 0) throw new TypeError('transports: at least one is needed.')
   const environment = createEnvironment(options)
   const endpoint: Endpoint = { url: resolveUrl(url), fetch: environment.fetch, headers: options.headers ?? {} }
@@ -70,7 +88,10 @@ export function createClient<R extends Declares = Undeclared>(
   const connection = new Connection(
     {
       environment,
-      transports: transports.map((rung) => makers[rung](endpoint, environment)),
+      transports: rungsOf(transports).map((rung) => makers[rung](endpoint, environment)),
+      ordered: options.transports !== undefined,
+      frugal: options.priority === 'low',
+      path: `rt:${endpoint.url.origin}${endpoint.url.pathname}`,
       idle: (rung) => idle(rung, post),
       post,
       token: options.token,
@@ -82,7 +103,8 @@ export function createClient<R extends Declares = Undeclared>(
       presence: (delivery) => registry.deliverPresence(delivery),
       expelled: (channel, error) => registry.expelled(channel, error),
       status: (status) => listeners.emit('status', status),
-      transport: (rung) => listeners.emit('transport', rung),
+      transport: (name) => listeners.emit('transport', name),
+      problem: (problem) => listeners.emit('problem', problem),
       error: unheard,
     },
   )
@@ -105,14 +127,18 @@ export function createClient<R extends Declares = Undeclared>(
       return connection.status
     },
     get transport() {
-      return connection.rung
+      return connection.transport
+    },
+    get problem() {
+      return connection.problem
     },
     // The types are the server's; at run time a channel is a channel.
     channel: (name) => registry.get(name) as never,
     on: (event, callback) => listeners.on(event, callback),
     connect: () => connection.connect(),
     reconnect: () => connection.reconnect(),
-    switchTo: (rung) => connection.switchTo(rung),
+    switchTo: (name) => connection.switchTo(name),
+    explain: async () => (await import('./ladder/words')).explain(connection.steps),
     close() {
       connection.close()
       registry.close()
@@ -122,7 +148,8 @@ export function createClient<R extends Declares = Undeclared>(
 
 const makers: { readonly [R in Rung]: (endpoint: Endpoint, environment: Environment) => Transport } = {
   websocket: ({ url }, environment) => websocket(url, environment),
-  sse,
+  sse: (endpoint) => sse(endpoint),
+  'sse-post': (endpoint) => sse(endpoint, true),
   'long-poll': (endpoint, { clock }) => polling('long-poll', endpoint, clock),
   poll: (endpoint, { clock }) => polling('poll', endpoint, clock),
 }

@@ -3,9 +3,11 @@ export type { Clock, Declares, ErrorCode, Id, Issue, Outcome } from '@rt/protoco
 export { isRealtimeError, RealtimeError } from '@rt/protocol'
 export type { Status } from './connection/states'
 export { type Client, type ClientEvents, createClient } from './create-client'
+export type { Problem } from './ladder/trace'
+export type { Explanation } from './ladder/words'
 export type { ClientOptions } from './options'
 export type { Socket, SocketConstructor } from './ports/environment'
-export type { Rung } from './ports/transport'
+export type { TransportName } from './ports/transport'
 export type {
   ChannelEvents,
   ChannelEventsOf,

@@ -1,7 +1,7 @@
 /** Every option of createClient: meaning, unit, default. */
 import type { Clock } from '@rt/protocol'
 import type { SocketConstructor } from './ports/environment'
-import type { Rung } from './ports/transport'
+import type { TransportName } from './ports/transport'
 
 export interface ClientOptions {
   /**
@@ -10,8 +10,14 @@ export interface ClientOptions {
    * Default: none; cookies of the same origin are sent anyway.
    */
   readonly token?: string | (() => string | Promise<string>)
-  /** The transports to use, best first. One name pins it. Default: `['websocket', 'sse', 'long-poll', 'poll']`. */
-  readonly transports?: readonly Rung[]
+  /**
+   * The transports to use, best first: the client tries them in this order, and goes back to the first as soon as it works. One name pins it.
+   * Default: all four, and which is best depends on what the application does: a client that sends often or is hidden for minutes needs another one
+   * than one that listens.
+   */
+  readonly transports?: readonly TransportName[]
+  /** `low`: nothing is urgent, so that polls do unless the application sends often. Default: `normal`; `low` where the browser is told to save data. */
+  readonly priority?: 'normal' | 'low'
   /** Milliseconds until `publish` and `history` reject with `timeout` when no answer came. Default 30,000. */
   readonly timeout?: number
   /** Headers of every HTTP request; browsers can't send them with a WebSocket. Default: none. */
@@ -24,5 +30,5 @@ export interface ClientOptions {
   readonly clock?: Clock
 }
 
-/** The order of the rungs when none is given. */
-export const defaultTransports: readonly Rung[] = ['websocket', 'sse', 'long-poll', 'poll']
+/** The transports when none are given. */
+export const allTransports: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'poll']

@@ -1,12 +1,12 @@
 /** The page: joins a visitor, a client and the conversations, and shows what the connection does. Everything else is asked from here. */
-import { type Client, createClient, type Rung, type Status } from '@rt/client'
+import { type Client, createClient, type Status, type TransportName } from '@rt/client'
 import type { Realtime } from '../server'
 import { Conversation } from './conversation'
 import { People } from './people'
 import { forgetVisitor, newVisitor, paintAvatar, storedVisitor, suggestedName, type Visitor } from './visitor'
 
 const rooms = ['lobby', 'garden', 'workshop']
-const rungNames: Readonly<Record<Rung, string>> = {
+const rungNames: Readonly<Record<TransportName, string>> = {
   websocket: 'WebSocket',
   sse: 'SSE',
   'long-poll': 'Long poll',
@@ -273,7 +273,7 @@ function showConnection(client: Client<Realtime>, token: string): void {
     if (now === 'connected') void whoAnswers(token)
     if (now === 'reconnecting') show('cuts', String(++cuts))
   }
-  const transport = (rung: Rung | null) => {
+  const transport = (rung: TransportName | null) => {
     show('transport', rung === null ? 'none' : rungNames[rung])
     find('transport-icon').setAttribute('href', `#icon-${rung ?? 'none'}`)
     for (const button of buttons) button.setAttribute('aria-pressed', String(button.dataset['rung'] === rung))
@@ -290,7 +290,7 @@ function showConnection(client: Client<Realtime>, token: string): void {
     button.addEventListener('click', async () => {
       button.setAttribute('aria-busy', 'true')
       try {
-        await client.switchTo(button.dataset['rung'] as Rung)
+        await client.switchTo(button.dataset['rung'] as TransportName)
       } catch (error) {
         button.title = error instanceof Error ? error.message : String(error)
       }

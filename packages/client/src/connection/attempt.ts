@@ -28,6 +28,8 @@ export interface Attempt {
   hello: boolean
   /** `hello` and a further sign of life came through. */
   proven: boolean
+  /** Monotonic, as all times here. */
+  readonly openedAt: number
   provenAt: number
   heardAt: number
   heartbeat: number
@@ -59,6 +61,7 @@ export function createAttempt(
     link: { close() {} },
     hello: false,
     proven: false,
+    openedAt: now,
     provenAt: now,
     heardAt: now,
     heartbeat: 0,

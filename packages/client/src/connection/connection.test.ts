@@ -4,8 +4,10 @@ import { FakeClock } from '@rt/protocol/fake-clock'
 import { describe, expect, it } from 'vitest'
 import type { Delivery } from '../channels/subscriptions'
 import type { PresenceDelivery } from '../channels/watches'
+import type { Problem } from '../ladder/trace'
+import { explain } from '../ladder/words'
 import type { EnvironmentListener } from '../ports/environment'
-import type { LinkListener, LinkStart, ResumeRequest, Rung, Transport } from '../ports/transport'
+import type { Closed, LinkListener, LinkStart, ResumeRequest, Rung, Transport } from '../ports/transport'
 import { Connection } from './connection'
 import type { Status } from './states'
 
@@ -13,6 +15,8 @@ import type { Status } from './states'
 class FakeLink {
   readonly request: ResumeRequest
   readonly token: string | undefined
+  readonly pause: () => number
+  refreshed = 0
   readonly sent: unknown[] = []
   closed = false
 
@@ -23,6 +27,7 @@ class FakeLink {
   ) {
     this.request = start.request()
     this.token = start.token()
+    this.pause = () => start.pause()
   }
 
   get channels(): string[] {
@@ -61,13 +66,25 @@ class FakeLink {
   }
 }
 
-function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
-  const clock = new FakeClock()
+interface SetUp {
+  /** The order is ours, by need. */
+  readonly free?: boolean
+  readonly memory?: Map<string, string>
+  readonly clock?: FakeClock
+}
+
+function setUp(
+  rungs: Rung[] = ['websocket', 'sse'],
+  token?: () => string,
+  { free = false, memory = new Map<string, string>(), clock = new FakeClock() }: SetUp = {},
+) {
   const links: FakeLink[] = []
   const posts: string[] = []
   const answers: ((events: readonly ServerEvent[]) => void)[] = []
+  const refusals: ((reason: Closed) => void)[] = []
   const statuses: Status[] = []
   const errors: string[] = []
+  const problems: (Problem | null)[] = []
   const told: Delivery[] = []
   const members: PresenceDelivery[] = []
   let environmentListener: EnvironmentListener | undefined
@@ -80,7 +97,8 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
         link.closed = true
       }
       if (rung === 'websocket') return { send: (text) => link.sent.push(...(JSON.parse(text) as unknown[])), close }
-      return rung === 'sse' ? { close } : { refresh() {}, close }
+      if (rung === 'sse' || rung === 'sse-post') return { close }
+      return { refresh: () => void link.refreshed++, close }
     },
   })
   const connection = new Connection(
@@ -90,6 +108,9 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
         fetch,
         random: () => 0.5,
         socket: async () => null,
+        savesData: false,
+        isPage: false,
+        memory: { read: (key) => memory.get(key) ?? null, write: (key, text) => memory.set(key, text) },
         watch(listener) {
           environmentListener = listener
           return () => {
@@ -98,10 +119,16 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
         },
       },
       transports: rungs.map(transport),
+      ordered: !free,
+      frugal: false,
+      path: 'rt:here',
       idle: transport,
       post: (text) => {
         posts.push(text)
-        return new Promise((resolve) => answers.push(resolve))
+        return new Promise((resolve, reject) => {
+          answers.push(resolve)
+          refusals.push(reject)
+        })
       },
       token,
       timeout: 30_000,
@@ -113,6 +140,7 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
       expelled: (channel, { code }) => errors.push(`${channel} ${code}`),
       status: (status) => statuses.push(status),
       transport: () => {},
+      problem: (problem) => problems.push(problem),
       error: ({ code }) => errors.push(code),
     },
   )
@@ -121,6 +149,8 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
     clock,
     connection,
     errors,
+    problems,
+    memory,
     links,
     members,
     open,
@@ -130,6 +160,8 @@ function setUp(rungs: Rung[] = ['websocket', 'sse'], token?: () => string) {
       const commands = JSON.parse(posts[i] as string) as { ref: number }[]
       answers[i]?.(commands.map(({ ref }) => ({ type: 'result', ref, value: {} })))
     },
+    /** Refuses this POST, as something on the way would. */
+    refuse: (i: number, reason: Closed) => refusals[i]?.(reason),
     statuses,
     told,
     /** The newest link. */
@@ -172,15 +204,51 @@ describe('opening', () => {
   })
 
   it('tries the next rung beside the first after 250 ms without hello; the first one proven wins', async () => {
-    const { clock, connection, links, open } = setUp()
+    const { clock, connection, links, open } = setUp(['sse', 'websocket'])
     connection.subscribe('a', 0)
     await clock.advanceAsync(249)
-    expect(links.map(({ rung }) => rung)).toEqual(['websocket'])
+    expect(links.map(({ rung }) => rung)).toEqual(['sse'])
     await clock.advanceAsync(1)
-    expect(links.map(({ rung }) => rung)).toEqual(['websocket', 'sse'])
-    links[1]?.prove()
-    expect(connection.rung).toBe('sse')
+    expect(links.map(({ rung }) => rung)).toEqual(['sse', 'websocket'])
+    links[0]?.prove()
+    expect(connection.transport).toBe('sse')
     expect(open().map(({ rung }) => rung)).toEqual(['sse'])
+  })
+
+  it('lets a better rung that is late go on, and moves to it when it works after all', async () => {
+    const { clock, connection, links, open, statuses } = setUp()
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(300)
+    links[1]?.prove()
+    expect(connection.transport).toBe('sse')
+    expect(open()).toHaveLength(2)
+    links[0]?.prove()
+    // What it asked for is old: the other one established the channel meanwhile.
+    expect(links[2]).toMatchObject({ rung: 'websocket', request: { cursor: 'c0' } })
+    links[2]?.prove()
+    expect(connection.transport).toBe('websocket')
+    expect(open()).toEqual([links[2]])
+    expect(statuses).toEqual(['connecting', 'connected'])
+  })
+
+  it('takes a rung for blocked that swallowed its frames while another one worked, and remembers it for half an hour', async () => {
+    const first = setUp()
+    first.connection.subscribe('a', 0)
+    await first.clock.advanceAsync(300)
+    first.links[1]?.prove()
+    await first.clock.advanceAsync(2200)
+    expect(first.open().map(({ rung }) => rung)).toEqual(['sse'])
+    const order = async (clock: FakeClock) => {
+      const { connection, links } = setUp(['websocket', 'sse'], undefined, { memory: first.memory, clock })
+      connection.subscribe('a', 0)
+      await clock.advanceAsync(300)
+      connection.close()
+      return links.map(({ rung }) => rung)
+    }
+    expect(await order(first.clock)).toEqual(['sse', 'websocket'])
+    first.connection.close()
+    await first.clock.advanceAsync(1_800_000)
+    expect(await order(first.clock)).toEqual(['websocket', 'sse'])
   })
 
   it('goes to the next rung when hello does not come in 2.5 s, or nothing follows it in 3 s', async () => {
@@ -279,7 +347,7 @@ describe('liveness', () => {
     expect(open()).toEqual([])
     await clock.advanceAsync(60_000)
     expect(links).toHaveLength(1)
-    environment()?.wake()
+    environment()?.wake('look')
     await clock.advanceAsync(0)
     expect(links).toHaveLength(2)
     expect(statuses.at(-1)).toBe('reconnecting')
@@ -289,7 +357,7 @@ describe('liveness', () => {
     const { clock, connected, environment, last, links } = setUp(['websocket'])
     await connected()
     last().end()
-    environment()?.wake()
+    environment()?.wake('look')
     await clock.advanceAsync(0)
     expect(links).toHaveLength(2)
   })
@@ -307,7 +375,7 @@ describe('hand-over', () => {
 
   it('climbs after 30 s, from the cursor, and closes the old stream when the new one is proven', async () => {
     const { clock, connection, last, links, messages, open } = await onSse()
-    expect(connection.rung).toBe('sse')
+    expect(connection.transport).toBe('sse')
     links[1]?.message('a', 1)
     await clock.advanceAsync(30_000)
     expect(last()).toMatchObject({ rung: 'websocket', request: { channels: [{ channel: 'a' }], cursor: 'c1' } })
@@ -315,7 +383,7 @@ describe('hand-over', () => {
     links[1]?.message('a', 2)
     expect(open()).toHaveLength(2)
     last().message('a', 2)
-    expect(connection.rung).toBe('websocket')
+    expect(connection.transport).toBe('websocket')
     expect(open()).toEqual([last()])
     last().message('a', 3)
     expect(messages()).toEqual([1, 2, 3])
@@ -325,7 +393,7 @@ describe('hand-over', () => {
     const { clock, connection, last, links, statuses } = await onSse()
     await clock.advanceAsync(30_000)
     last().end()
-    expect([connection.status, connection.rung]).toEqual(['connected', 'sse'])
+    expect([connection.status, connection.transport]).toEqual(['connected', 'sse'])
     for (let i = 0; i < 11; i++) {
       links[1]?.print({ type: 'beat' })
       await clock.advanceAsync(10_000)
@@ -427,7 +495,7 @@ describe('hand-over', () => {
     links[1]?.end()
     expect(statuses.at(-1)).toBe('reconnecting')
     last().message('a', 1)
-    expect([connection.status, connection.rung]).toEqual(['connected', 'websocket'])
+    expect([connection.status, connection.transport]).toEqual(['connected', 'websocket'])
     expect(messages()).toEqual([1])
     expect(links).toHaveLength(3)
   })
@@ -438,7 +506,7 @@ describe('hand-over', () => {
     const moved = connection.switchTo('sse')
     last().prove()
     await moved
-    expect(connection.rung).toBe('sse')
+    expect(connection.transport).toBe('sse')
     for (let i = 0; i < 10; i++) {
       last().print({ type: 'beat' })
       await clock.advanceAsync(30_000)
@@ -447,7 +515,7 @@ describe('hand-over', () => {
     const back = connection.switchTo('websocket')
     last().end()
     await expect(back).rejects.toMatchObject({ code: 'unsupported' })
-    expect(connection.rung).toBe('sse')
+    expect(connection.transport).toBe('sse')
   })
 })
 
@@ -902,5 +970,237 @@ it('a channel with a state is asked for once more after a gap', async () => {
     2,
     'subscribed',
     3,
+  ])
+})
+
+const all: Rung[] = ['websocket', 'sse', 'sse-post', 'long-poll', 'poll']
+
+describe('what is needed', () => {
+  it('is SSE for who listens, WebSocket for who sends often, a poll for a page that is hidden for minutes, and back at once', async () => {
+    const { clock, connection, links, last, open, post, environment } = setUp(all, undefined, { free: true })
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().prove()
+    expect(connection.transport).toBe('sse')
+    for (let i = 0; i < 3; i++) {
+      void connection.execute({ type: 'publish', channel: 'a', data: i }, undefined)
+      await clock.advanceAsync(1000)
+      post(i)
+      await clock.advanceAsync(0)
+    }
+    expect(last().rung).toBe('websocket')
+    last().prove('c1')
+    expect(connection.transport).toBe('websocket')
+    environment()?.hidden(true)
+    const idle = async (ms: number) => {
+      for (let passed = 0; passed < ms; passed += 10_000) {
+        await clock.advanceAsync(10_000)
+        last().print({ type: 'beat' })
+      }
+    }
+    await idle(290_000)
+    expect(open().map(({ rung }) => rung)).toEqual(['websocket'])
+    await idle(20_000)
+    expect(last()).toMatchObject({ rung: 'poll', request: { heartbeat: 60_000, cursor: 'c1' } })
+    expect(last().pause()).toBe(60_000)
+    last().prove('c2')
+    expect(open().map(({ rung }) => rung)).toEqual(['poll'])
+    environment()?.hidden(false)
+    await clock.advanceAsync(0)
+    expect(last().rung).toBe('sse')
+    last().prove('c3')
+    expect(connection.transport).toBe('sse')
+    const tried = links.length
+    await idle(900_000)
+    // It is content with SSE.
+    expect(links).toHaveLength(tried)
+  })
+
+  it('does not count where the application gave an order', async () => {
+    const { clock, connection, last, open, environment } = setUp(['sse', 'poll'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().prove()
+    environment()?.hidden(true)
+    for (let passed = 0; passed < 600_000; passed += 10_000) {
+      await clock.advanceAsync(10_000)
+      last().print({ type: 'beat' })
+    }
+    expect(open().map(({ rung }) => rung)).toEqual(['sse'])
+  })
+})
+
+describe('the life of a page', () => {
+  it('opens a second link at once when the network may have changed, and keeps the old one until that works', async () => {
+    const { connected, connection, environment, links, last, open, statuses } = setUp(['websocket'])
+    await connected()
+    environment()?.wake('doubt')
+    expect(links).toHaveLength(2)
+    expect(open()).toHaveLength(2)
+    last().prove()
+    expect(open()).toEqual([last()])
+    expect(statuses).toEqual(['connecting', 'connected'])
+    expect(connection.status).toBe('connected')
+  })
+
+  it('gives a link up that is certainly dead, and comes back without a pause', async () => {
+    const { clock, connected, environment, links, open, statuses } = setUp(['websocket'])
+    await connected()
+    environment()?.wake('none')
+    await clock.advanceAsync(0)
+    expect(links).toHaveLength(2)
+    expect(open()).toHaveLength(1)
+    expect(statuses.at(-1)).toBe('reconnecting')
+  })
+
+  it('notices by the clocks that the machine slept', async () => {
+    const { clock, connected, links, last } = setUp(['websocket'])
+    await connected()
+    clock.step(3_600_000)
+    last().print({ type: 'beat' })
+    for (let i = 0; i < 40 && links.length === 1; i++) await clock.advanceAsync(1000)
+    expect(links[0]?.closed).toBe(true)
+    last().prove()
+    await clock.advanceAsync(20_000)
+    expect(links).toHaveLength(2)
+  })
+
+  it('asks a poll again at once in place of a second link', async () => {
+    const { clock, connection, environment, links, last } = setUp(['poll'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().prove()
+    environment()?.wake('doubt')
+    expect(links).toHaveLength(1)
+    expect(last().refreshed).toBe(1)
+  })
+})
+
+describe('a path that cuts', () => {
+  it('links at a certain age is outrun', async () => {
+    const { clock, connected, links, last, statuses } = setUp(['websocket'])
+    await connected()
+    const live = async (ms: number) => {
+      const link = last()
+      for (let passed = 0; passed < ms; passed += 1000) {
+        await clock.advanceAsync(1000)
+        if (last() !== link) return
+        link.message('a', links.length * 100 + passed / 1000)
+      }
+    }
+    for (let i = 0; i < 2; i++) {
+      await live(40_000)
+      last().end()
+      await clock.advanceAsync(1000)
+      last().prove()
+    }
+    const before = links.length
+    statuses.length = 0
+    await live(36_000)
+    expect(links).toHaveLength(before + 1)
+    last().prove()
+    expect(statuses).toEqual([])
+  })
+
+  it('silent links is kept busy', async () => {
+    const { clock, connected, last } = setUp(['websocket'])
+    await connected()
+    expect(last().request.heartbeat).toBeUndefined()
+    for (const spoken of [1, 3]) {
+      for (let i = 0; i < spoken; i++) {
+        await clock.advanceAsync(7000)
+        last().message('a', spoken * 10 + i)
+      }
+      await clock.advanceAsync(12_000)
+      last().end()
+      await clock.advanceAsync(1000)
+      last().prove()
+    }
+    expect(last().request.heartbeat).toBe(6000)
+  })
+
+  it('links within seconds, again and again, is left to the other rungs', async () => {
+    const { clock, connected, last, links } = setUp(['websocket', 'sse'])
+    await connected()
+    for (let i = 0; i < 2; i++) {
+      await clock.advanceAsync(1000 + 3000 * i)
+      last().message('a', i)
+      await clock.advanceAsync(100)
+      last().end()
+      await clock.advanceAsync(1000)
+      if (i === 0) last().prove()
+    }
+    expect(links.slice(-2).map(({ rung }) => rung)).toEqual(['sse', 'websocket'])
+  })
+})
+
+describe('why there is no connection', () => {
+  const cases: readonly (readonly [Problem, Closed | null])[] = [
+    ['offline', { error: null }],
+    ['captive-portal', { error: null, status: 200 }],
+    ['server', { error: null, status: 502 }],
+    ['server', { error: new RealtimeError('draining', 'Later.'), status: 503 }],
+    ['unauthorized', { error: new RealtimeError('unauthenticated', 'Who?'), status: 401 }],
+    ['blocked', null],
+  ]
+  it.each(cases)('is %s where a plain request has the answer %o', async (problem, answer) => {
+    const { clock, connection, last, post, posts, problems, refuse } = setUp(['websocket'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().end()
+    expect(posts).toEqual(['[]'])
+    if (answer === null) post(0)
+    else refuse(0, answer)
+    await clock.advanceAsync(0)
+    expect(connection.problem).toBe(problem)
+    await clock.advanceAsync(1000)
+    last().prove()
+    expect(problems).toEqual([problem, null])
+  })
+
+  it('is asked once a round, and what is not answered until the next is offline', async () => {
+    const { clock, connection, last, posts, problems } = setUp(['websocket'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().end()
+    await clock.advanceAsync(1000)
+    last().end()
+    expect(posts).toHaveLength(2)
+    expect(problems).toEqual(['offline'])
+  })
+
+  it('is the server, unasked, where that says so itself', async () => {
+    const { clock, connection, last, posts, problems } = setUp(['websocket'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().end('draining', 1000)
+    expect([posts, problems]).toEqual([[], ['server']])
+  })
+
+  it('is who this is, when the server refuses the client for good', async () => {
+    const { clock, connection, last, problems } = setUp(['websocket'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().end('unauthenticated')
+    expect([connection.status, problems]).toEqual(['failed', ['unauthorized']])
+  })
+})
+
+it('explains its steps', async () => {
+  const { clock, connection, links } = setUp(['websocket', 'sse'])
+  connection.subscribe('a', 0)
+  await clock.advanceAsync(300)
+  links[1]?.prove()
+  await clock.advanceAsync(2200)
+  links[1]?.end()
+  expect(explain(connection.steps).map(({ text }) => text)).toEqual([
+    'To be tried in this order: WebSocket, SSE.',
+    'Tries WebSocket, to get connected.',
+    'Tries SSE, to get connected.',
+    'SSE works: two frames came through, 50 ms after it was opened.',
+    'WebSocket failed: nothing came through in time.',
+    'Does not come through here, since another one did: WebSocket.',
+    'SSE failed: it was ended.',
+    expect.stringMatching(/^Waits \d+ ms before the next try\.$/),
   ])
 })

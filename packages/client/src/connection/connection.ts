@@ -8,18 +8,22 @@ import { type Carrier, type Order, Outbox } from '../channels/outbox'
 import { type Delivery, Subscriptions } from '../channels/subscriptions'
 import { type PresenceDelivery, Watches } from '../channels/watches'
 import { Ladder } from '../ladder/ladder'
-import type { Environment } from '../ports/environment'
-import type { Closed, Post, ResumeRequest, Rung, Transport } from '../ports/transport'
+import { nameOf } from '../ladder/rungs'
+import { type Problem, type TimedStep, Trace } from '../ladder/trace'
+import type { Environment, Trust } from '../ports/environment'
+import type { Closed, Post, ResumeRequest, Rung, Transport, TransportName } from '../ports/transport'
 import { Alarm, NEVER } from './alarm'
 import type { Attempt } from './attempt'
 import { backoff } from './backoff'
 import { blameOf } from './blame'
 import { Courier } from './courier'
+import { Diagnosis } from './diagnosis'
 import { doubtfulSilence } from './liveness'
 import { Memberships } from './memberships'
 import { Rounds } from './rounds'
+import { Sleep } from './sleep'
 import { type Effect, type State, type Status, statusOf, step, type Trigger } from './states'
-import { Streams } from './streams'
+import { type End, Streams } from './streams'
 import { Successor } from './successor'
 import { Suspects } from './suspects'
 import { Token } from './token'
@@ -34,14 +38,20 @@ export interface ConnectionListener {
   /** The server does not let the client be present in the channel any more. */
   expelled(channel: string, error: RealtimeError): void
   status(status: Status): void
-  transport(rung: Rung | null): void
+  transport(name: TransportName | null): void
+  problem(problem: Problem | null): void
   error(error: RealtimeError): void
 }
 
 export interface ConnectionOptions {
   readonly environment: Environment
-  /** Best first. */
   readonly transports: readonly Transport[]
+  /** The order of the transports is the application's, best first. */
+  readonly ordered: boolean
+  /** Nobody is in a hurry. */
+  readonly frugal: boolean
+  /** Under which name to keep what was seen of the way to the server. */
+  readonly path: string
   /** The transport for a stream that asks for nothing, on a rung without a link for commands. */
   readonly idle: (rung: Rung) => Transport
   readonly post: Post
@@ -61,7 +71,10 @@ export class Connection {
   readonly #post: Post
   readonly #outbox: Outbox
   readonly #token: Token
+  readonly #trace: Trace
   readonly #ladder: Ladder
+  readonly #diagnosis: Diagnosis
+  readonly #sleep: Sleep
   readonly #streams: Streams
   readonly #rounds: Rounds
   readonly #successor: Successor
@@ -73,24 +86,34 @@ export class Connection {
   readonly #alarm: Alarm
   #state: State = 'idle'
   #told: Status = 'idle'
-  #toldRung: Rung | null = null
+  #toldTransport: TransportName | null = null
+  /** How far the link is trusted at the check that is being made. */
+  #trust: Trust = 'look'
   /** What the server refused the client with. */
   #failure: RealtimeError | null = null
   #unwatch: (() => void) | null = null
 
   constructor(options: ConnectionOptions, listener: ConnectionListener) {
-    const { environment, transports, idle, post, timeout, client } = options
-    const { clock } = environment
+    const { environment, transports, ordered, frugal, path, idle, post, timeout, client } = options
+    const { clock, memory } = environment
     const now = () => clock.monotonic()
     const random = () => environment.random()
     const changed = () => this.#schedule()
     const subscriptions = this.#subscriptions
     const outbox = new Outbox(clock, timeout, random)
     const token = new Token(options.token, now)
-    const ladder = new Ladder(
-      transports.map(({ rung }) => rung),
+    const trace = new Trace(() => clock.now())
+    const ladder = new Ladder({
+      rungs: transports.map(({ rung }) => rung),
+      ordered,
+      crowded: environment.isPage,
+      frugal: frugal || environment.savesData,
+      now,
+      wall: () => clock.now(),
       random,
-    )
+      memory: { read: () => memory.read(path), write: (text) => memory.write(path, text) },
+      trace,
+    })
     const streams = new Streams(
       {
         subscriptions,
@@ -99,6 +122,8 @@ export class Connection {
         transports,
         idle,
         token: () => token.value,
+        pause: () => ladder.pollPause,
+        trace,
         now,
         opening: () => ({
           version: this.#wanted.version,
@@ -109,22 +134,38 @@ export class Connection {
       {
         heard: (attempt, event) => this.#heard(attempt, event),
         proven: (attempt) => this.#proven(attempt),
-        ended: (attempt, reason, wasCurrent) => this.#ended(attempt, reason, wasCurrent),
+        ended: (attempt, reason, wasCurrent, end) => this.#ended(attempt, reason, wasCurrent, end),
         changed,
       },
     )
-    const parts = { subscriptions, streams, outbox, token, ladder, now, random, changed }
+    const parts = { subscriptions, streams, outbox, token, ladder, trace, now, random, changed }
     this.#client = client
     this.#post = post
     this.#environment = environment
     this.#listener = listener
     this.#outbox = outbox
     this.#token = token
+    this.#trace = trace
     this.#ladder = ladder
+    this.#sleep = new Sleep(clock)
+    this.#diagnosis = new Diagnosis({
+      post,
+      token: () => token.value,
+      trace,
+      changed: (problem) => {
+        // What failed meanwhile was not the rungs' fault.
+        if (problem !== null && problem !== 'blocked') ladder.pardon()
+        listener.problem(problem)
+      },
+    })
     this.#streams = streams
     this.#rounds = new Rounds({
       ...parts,
-      exhausted: () => this.#fire('exhausted'),
+      exhausted: (known) => {
+        if (known) this.#diagnosis.tell('server')
+        else this.#diagnosis.ask()
+        this.#fire('exhausted')
+      },
       withoutToken: (error) => (error.retryable ? listener.error(error) : this.#refuse(error)),
     })
     this.#successor = new Successor({
@@ -175,10 +216,20 @@ export class Connection {
     return statusOf[this.#state]
   }
 
-  /** The rung of the proven stream. */
-  get rung(): Rung | null {
+  /** The transport of the proven stream. */
+  get transport(): TransportName | null {
     const { current } = this.#streams
-    return current?.proven === true ? current.rung : null
+    return current?.proven === true ? nameOf(current.rung) : null
+  }
+
+  /** Why there is no connection; null: there is one, or it is not known yet. */
+  get problem(): Problem | null {
+    return this.#diagnosis.problem
+  }
+
+  /** What was done to get and stay connected. */
+  get steps(): readonly TimedStep[] {
+    return this.#trace.steps
   }
 
   connect(): void {
@@ -196,7 +247,7 @@ export class Connection {
   reconnect(): void {
     const { current } = this.#streams
     if (current?.proven === true) this.#streams.fail(current)
-    else this.#fire('wake')
+    else this.#wake('look')
   }
 
   /** Moves to this rung without a break and stays there while it works. */
@@ -245,6 +296,10 @@ export class Connection {
       const message = 'There is no link, and live messages are not kept.'
       return Promise.reject(new RealtimeError('timeout', message, { outcome: 'failed' }))
     }
+    if (order.type === 'publish' || order.type === 'enter') {
+      this.#ladder.command(order.type === 'publish' && this.#outbox.isLive(order.channel))
+      this.#suit()
+    }
     const answer = this.#outbox.add(order, signal, sent)
     this.#courier.flushSoon()
     this.#fire('need')
@@ -256,10 +311,12 @@ export class Connection {
   #request(): ResumeRequest {
     const watch = this.#watches.request()
     const { entered } = this.#memberships
+    const heartbeat = this.#ladder.pollPause || this.#ladder.heartbeat
     return {
       ...this.#subscriptions.request(),
       ...(watch.length > 0 && { watch }),
       ...(entered.length > 0 && { client: this.#client, entered }),
+      ...(heartbeat !== undefined && { heartbeat }),
     }
   }
 
@@ -299,7 +356,8 @@ export class Connection {
     switch (effect) {
       case 'open':
         this.#unwatch ??= this.#environment.watch({
-          wake: () => this.#fire('wake'),
+          wake: (trust) => this.#wake(trust),
+          hidden: (hidden) => this.#seen(hidden),
           suspend: () => this.#fire('suspend'),
         })
         this.#rounds.begin()
@@ -330,20 +388,46 @@ export class Connection {
     }
   }
 
+  #wake(trust: Trust): void {
+    if (step(this.#state, 'wake') === null) return
+    this.#trace.add({ step: 'woke', trust })
+    this.#trust = trust
+    this.#fire('wake')
+  }
+
+  #seen(hidden: boolean): void {
+    if (hidden) this.#ladder.hide()
+    else this.#ladder.shown()
+    this.#suit()
+    this.#schedule()
+  }
+
+  #suit(): void {
+    if (this.#ladder.needChanged()) this.#successor.suit()
+  }
+
   #check(): void {
     const { current } = this.#streams
     if (current === null) return
-    if (this.#now - current.heardAt > doubtfulSilence(current.heartbeat)) this.#streams.fail(current)
-    else this.#successor.hurry()
+    if (this.#trust === 'none' || this.#now - current.heardAt > doubtfulSilence(current.heartbeat)) {
+      this.#streams.fail(current)
+      // Now, and not after a pause: it is this client alone that comes back.
+      this.#fire('wake')
+      return
+    }
+    if (this.#trust === 'doubt') {
+      if (current.link.refresh === undefined) this.#successor.replace()
+      else current.link.refresh()
+    }
+    this.#successor.hurry()
   }
 
   #tell(): void {
-    const { rung } = this
-    if (rung !== this.#toldRung) {
-      this.#toldRung = rung
-      this.#listener.transport(rung)
+    const { transport, status } = this
+    if (transport !== this.#toldTransport) {
+      this.#toldTransport = transport
+      this.#listener.transport(transport)
     }
-    const { status } = this
     // Without a stream nobody tells who comes and goes.
     if (!this.#live) this.#watching.lost()
     if (status === this.#told) return
@@ -397,8 +481,15 @@ export class Connection {
   #proven(attempt: Attempt): void {
     const streams = this.#streams
     const before = streams.current
-    if (attempt !== before && !streams.takeOver(attempt)) return
-    streams.endOthers()
+    // One that suits better may go on to show that it works as well.
+    const above = this.#ladder.above(attempt.rung)
+    const mayGoOn = (other: Attempt) => other.purpose === 'connect' && above.includes(other.rung)
+    if (attempt !== before && !streams.takeOver(attempt, mayGoOn)) return
+    for (const other of [...streams.all]) {
+      if (other === attempt) continue
+      if (mayGoOn(other)) other.purpose = 'climb'
+      else streams.end(other)
+    }
     const suspicion = this.#suspects.take()
     // A stream without them was accepted: it was the channels.
     if (suspicion !== null && attempt.rung !== 'websocket') {
@@ -407,7 +498,10 @@ export class Connection {
       // What the application was told may have made it end the stream.
       if (streams.current !== attempt) return
     }
-    this.#ladder.proven(attempt.rung, this.#now)
+    this.#trace.add({ step: 'proven', rung: attempt.rung, ms: Math.round(this.#now - attempt.openedAt) })
+    this.#ladder.proven(attempt.rung)
+    attempt.renewAt = Math.min(attempt.renewAt, attempt.openedAt + this.#ladder.usableLife(attempt.rung))
+    this.#diagnosis.tell(null)
     this.#rounds.proven()
     this.#successor.proven(attempt, before)
     this.#fire('proven')
@@ -418,9 +512,16 @@ export class Connection {
   }
 
   /** A link is gone, or its server said no. */
-  #ended(attempt: Attempt, reason: Closed, wasCurrent: boolean): void {
-    const { bye } = attempt
+  #ended(attempt: Attempt, reason: Closed, wasCurrent: boolean, end: End): void {
+    const { bye, rung } = attempt
     const error = bye === null ? reason.error : errorFromBody(bye.error)
+    const said = error?.code ?? (reason.status === undefined ? undefined : `HTTP ${reason.status}`)
+    if (end !== 'dropped') this.#trace.add({ step: 'failed', rung, how: end, ...(said !== undefined && { said }) })
+    // A poll knows by itself how long it may be held.
+    if (end === 'ended' && error === null && attempt.proven && rung !== 'long-poll' && rung !== 'poll') {
+      const { openedAt, heardAt, heartbeat } = attempt
+      this.#ladder.cut(rung, this.#now - openedAt, this.#now - heardAt, heartbeat)
+    }
     if (this.#live && wasCurrent && this.#now - attempt.provenAt >= backoff.healthy) this.#rounds.healthy()
     let blame = blameOf(error, attempt.hello)
     if (bye !== null && bye.retryAfter === undefined && blame === 'server') blame = 'client'
@@ -469,6 +570,7 @@ export class Connection {
   /** The server does not want this client. */
   #refuse(error: RealtimeError): void {
     this.#failure = error
+    this.#diagnosis.tell(blameOf(error, false) === 'token' ? 'unauthorized' : 'server')
     this.#token.forget()
     this.#suspects.take()
     this.#fire('refused')
@@ -484,6 +586,7 @@ export class Connection {
   #schedule(): void {
     const parts = [
       this.#streams,
+      this.#ladder,
       this.#rounds,
       this.#successor,
       this.#wanted,
@@ -495,6 +598,8 @@ export class Connection {
   }
 
   #tick(): void {
+    if (this.#sleep.over()) this.#wake('none')
+    this.#suit()
     this.#streams.tick()
     if (this.#rounds.tick()) this.#fire('due')
     this.#wanted.tick()

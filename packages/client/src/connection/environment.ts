@@ -1,7 +1,7 @@
 /** The browser, Node or whatever else this runs in, as the environment port; made by createClient. */
 import { type Clock, systemClock } from '@rt/protocol'
 import type { ClientOptions } from '../options'
-import type { Environment, Socket, SocketConstructor } from '../ports/environment'
+import type { Environment, EnvironmentListener, Socket, SocketConstructor } from '../ports/environment'
 
 type Options = Pick<ClientOptions, 'clock' | 'fetch' | 'WebSocket' | 'headers'>
 
@@ -20,23 +20,83 @@ export function createEnvironment(options: Options): Environment {
       const Ws = await loadWs()
       return Ws === null ? null : new Ws(url, protocol, { headers: options.headers })
     },
-    watch({ wake, suspend }) {
-      if (typeof addEventListener !== 'function') return () => {}
-      const page = typeof document === 'object' ? document : null
-      const shown = () => {
-        if (page?.visibilityState === 'visible') wake()
-      }
-      addEventListener('online', wake)
-      addEventListener('pageshow', wake)
-      addEventListener('pagehide', suspend)
-      page?.addEventListener('visibilitychange', shown)
-      return () => {
-        removeEventListener('online', wake)
-        removeEventListener('pageshow', wake)
-        removeEventListener('pagehide', suspend)
-        page?.removeEventListener('visibilitychange', shown)
-      }
+    get savesData() {
+      return network()?.saveData === true
     },
+    isPage: typeof document === 'object',
+    memory: { read, write },
+    watch,
+  }
+}
+
+/** What of the Network Information API is used; Chromium has it. */
+interface NetworkInformation extends EventTarget {
+  readonly saveData?: boolean
+}
+
+function network(): NetworkInformation | undefined {
+  return typeof navigator === 'object' ? (navigator as { connection?: NetworkInformation }).connection : undefined
+}
+
+/** A page that was hidden for less is as good as one that was not (milliseconds). */
+const AWAY = 10_000
+
+function watch({ wake, suspend, hidden }: EnvironmentListener): () => void {
+  if (typeof addEventListener !== 'function') return () => {}
+  const page = typeof document === 'object' ? document : null
+  let hiddenAt: number | null = null
+  const seen = () => {
+    if (page?.visibilityState === 'hidden') {
+      hiddenAt ??= Date.now()
+      hidden(true)
+    } else if (hiddenAt !== null) {
+      const away = Date.now() - hiddenAt >= AWAY
+      hiddenAt = null
+      hidden(false)
+      // iOS cuts the links of hidden pages without a word.
+      wake(!away ? 'look' : isIos() ? 'none' : 'doubt')
+    }
+  }
+  const back = () => wake('look')
+  const changed = () => wake('doubt')
+  const events: [EventTarget | null | undefined, string, () => void][] = [
+    [globalThis, 'online', changed],
+    [globalThis, 'pageshow', back],
+    [globalThis, 'pagehide', suspend],
+    [page, 'visibilitychange', seen],
+    // Behind a freeze.
+    [page, 'resume', changed],
+    [network(), 'change', changed],
+  ]
+  for (const [target, name, run] of events) target?.addEventListener(name, run)
+  seen()
+  return () => {
+    for (const [target, name, run] of events) target?.removeEventListener(name, run)
+  }
+}
+
+function isIos(): boolean {
+  // An iPad says that it is a Mac; no Mac has a touch screen.
+  const { userAgent, maxTouchPoints } = navigator
+  return /iP(hone|ad|od)/.test(userAgent) || (/Mac/.test(userAgent) && maxTouchPoints > 1)
+}
+
+/** Where there is no storage: for as long as the process lives. */
+const kept = new Map<string, string>()
+
+function read(key: string): string | null {
+  try {
+    return localStorage.getItem(key)
+  } catch {
+    return kept.get(key) ?? null
+  }
+}
+
+function write(key: string, text: string): void {
+  try {
+    localStorage.setItem(key, text)
+  } catch {
+    kept.set(key, text)
   }
 }
 

@@ -1,6 +1,7 @@
 /** Walks down the ladder, round after round, until a stream is proven; says when to come back after a round without one. Owned by the connection. */
 import type { RealtimeError } from '@rt/protocol'
 import type { Ladder } from '../ladder/ladder'
+import type { Trace } from '../ladder/trace'
 import type { Rung } from '../ports/transport'
 import { NEVER } from './alarm'
 import type { Attempt } from './attempt'
@@ -16,6 +17,8 @@ interface Round {
   left: Rung[]
   /** What the server said about coming back. */
   retryAfter: number | undefined
+  /** It ended since our server spoke. */
+  told: boolean
 }
 
 export interface RoundsOptions {
@@ -25,10 +28,11 @@ export interface RoundsOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly random: () => number
-  /** Told when a round ended without a stream. */
-  readonly exhausted: () => void
+  /** Told when a round ended without a stream; `known`: since the server itself said so, or no token could be had. */
+  readonly exhausted: (known: boolean) => void
   /** Told why no token could be had. */
   readonly withoutToken: (error: RealtimeError) => void
+  readonly trace: Trace
   /** Something changed that `nextAt` depends on. */
   readonly changed: () => void
 }
@@ -53,29 +57,31 @@ export class Rounds {
   }
 
   begin(): void {
-    const { ladder, token, now, exhausted, withoutToken, changed } = this.#options
+    const { ladder, token, exhausted, withoutToken, changed } = this.#options
     this.#retryAt = NEVER
-    const round: Round = { left: [], retryAfter: undefined }
+    const round: Round = { left: [], retryAfter: undefined, told: false }
     this.#round = round
     token.fetch().then(
       () => {
         if (this.#round !== round) return
-        round.left = ladder.order(now())
+        round.left = ladder.order()
         this.#next(round)
         changed()
       },
       (error: RealtimeError) => {
         if (this.#round !== round) return
         withoutToken(error)
-        if (this.#round === round) exhausted()
+        if (this.#round === round) exhausted(true)
       },
     )
   }
 
   /** Sets the time of the next round. */
   wait(): void {
-    const { now, random } = this.#options
-    this.#retryAt = now() + delay(this.#failures, this.#round?.retryAfter, random())
+    const { now, random, trace } = this.#options
+    const ms = delay(this.#failures, this.#round?.retryAfter, random())
+    trace.add({ step: 'wait', ms: Math.round(ms) })
+    this.#retryAt = now() + ms
     this.#failures++
     this.#round = null
   }
@@ -98,23 +104,24 @@ export class Rounds {
 
   /** The proven stream ended: what comes next is a round in which the other stream that is being opened, if there is one, is already on its way. */
   lost(retryAfter: number | undefined, next: Attempt | undefined): void {
-    const { streams, ladder, now } = this.#options
-    const round: Round = { left: [], retryAfter }
+    const { streams, ladder } = this.#options
+    const round: Round = { left: [], retryAfter, told: false }
     this.#round = round
     if (next === undefined) return
-    round.left = ladder.order(now()).filter((rung) => rung !== next.rung)
+    round.left = ladder.order().filter((rung) => rung !== next.rung)
     streams.promote(next)
   }
 
   /** A stream of the round ended. */
   failed(attempt: Attempt, wasCurrent: boolean, blame: Blame, retryAfter: number | undefined): void {
-    const { streams, ladder, now } = this.#options
+    const { streams, ladder } = this.#options
     const round = this.#round
     if (round === null) return
     if (blame === 'path') ladder.failed(attempt.rung)
     else {
       // Our server answered: the path is fine, and the other rungs would hear the same.
-      ladder.proven(attempt.rung, now())
+      ladder.proven(attempt.rung)
+      round.told = true
       round.left = []
       round.retryAfter = retryAfter
     }
@@ -149,7 +156,7 @@ export class Rounds {
       if (round.left.length > 0) this.#staggerAt = now() + deadlines.stagger
     } else if (streams.all.size === 0) {
       this.#exhausted++
-      exhausted()
+      exhausted(round.told)
     }
   }
 }

@@ -3,6 +3,7 @@ import type { RealtimeError, ServerEvent } from '@rt/protocol'
 import { asksForNothing } from '../asks-for-nothing'
 import type { Outbox } from '../channels/outbox'
 import type { Subscriptions } from '../channels/subscriptions'
+import type { Trace } from '../ladder/trace'
 import type { Closed, ResumeRequest, Rung, Transport } from '../ports/transport'
 import { NEVER } from './alarm'
 import { type Attempt, createAttempt, type Purpose } from './attempt'
@@ -18,14 +19,20 @@ export interface Opening {
   readonly within: number
 }
 
+/**
+ * How a stream ended. `ended`: the other side or the network did it. `silent`: no `hello` in time. `held`: `hello`, and no second sign of life. `dead`: it
+ * worked, and was silent for too long. `dropped`: we gave it up.
+ */
+export type End = 'ended' | 'silent' | 'held' | 'dead' | 'dropped'
+
 /** Told by the streams; implemented by the connection. */
 export interface StreamsListener {
   /** An event of the stream that the application hears. */
   heard(attempt: Attempt, event: ServerEvent): void
   /** `hello` and a further sign of life came through it. */
   proven(attempt: Attempt): void
-  /** It ended, and not by us; or it did not do what it should. It is forgotten already. */
-  ended(attempt: Attempt, reason: Closed, wasCurrent: boolean): void
+  /** It ended, or did not do what it should. It is forgotten already. */
+  ended(attempt: Attempt, reason: Closed, wasCurrent: boolean, end: End): void
   /** Deadlines changed. */
   changed(): void
 }
@@ -40,6 +47,9 @@ export interface StreamsOptions {
   /** The transport for a stream that asks for nothing, on a rung without a link for commands. */
   readonly idle: (rung: Rung) => Transport
   readonly token: () => string | undefined
+  /** Milliseconds between two polls at least. */
+  readonly pause: () => number
+  readonly trace: Trace
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly opening: () => Opening
@@ -75,7 +85,8 @@ export class Streams {
   }
 
   launch(rung: Rung, purpose: Purpose): void {
-    const { subscriptions, request, idle, token, now, opening } = this.#options
+    const { subscriptions, request, idle, token, pause, trace, now, opening } = this.#options
+    trace.add({ step: 'try', rung, why: purpose })
     const asked = request()
     const { version, bare, within } = opening()
     const quiet = (bare || asksForNothing(asked)) && rung !== 'websocket'
@@ -87,7 +98,7 @@ export class Streams {
     this.#open.add(attempt)
     this.#current ??= attempt
     attempt.link = transport.open(
-      { request, token },
+      { request, token, pause },
       {
         events: (events) => {
           if (this.#open.has(attempt)) this.#events(attempt, events)
@@ -96,15 +107,18 @@ export class Streams {
           if (this.#open.has(attempt)) this.#alive(attempt, quiet ?? 0)
         },
         closed: (reason) => {
-          if (this.#open.has(attempt)) this.#ended(attempt, reason)
+          if (this.#open.has(attempt)) this.#ended(attempt, reason, 'ended')
         },
       },
     )
     this.#listener.changed()
   }
 
-  /** Lets the application hear this stream, or, where it would lose something by that, opens it once more. Returns whether it is heard now. */
-  takeOver(attempt: Attempt): boolean {
+  /**
+   * Lets the application hear this stream, or, where it would lose something by that, opens it once more. Returns whether it is heard now. The one that was
+   * heard ends, unless nothing came through it yet and it `mayGoOn` beside the other.
+   */
+  takeOver(attempt: Attempt, mayGoOn: (before: Attempt) => boolean = () => false): boolean {
     // Another stream may have established a channel meanwhile.
     if (attempt.outdated || !this.#options.subscriptions.covers(attempt.stream)) {
       this.end(attempt)
@@ -114,7 +128,8 @@ export class Streams {
     const before = this.#current
     this.#current = attempt
     // First, so that whatever the application does in its callbacks meets one stream.
-    if (before !== null) this.end(before)
+    if (before !== null && !before.hello && mayGoOn(before)) before.held = []
+    else if (before !== null) this.end(before)
     const held = attempt.held ?? []
     attempt.held = null
     for (const event of held) {
@@ -145,9 +160,9 @@ export class Streams {
   }
 
   /** Ends it as a fault would. */
-  fail(attempt: Attempt, error: RealtimeError | null = null): void {
+  fail(attempt: Attempt, error: RealtimeError | null = null, end: End = 'dropped'): void {
     attempt.link.close()
-    this.#ended(attempt, { error })
+    this.#ended(attempt, { error }, end)
   }
 
   /** When to call {@link tick}. */
@@ -161,7 +176,8 @@ export class Streams {
   tick(): void {
     const now = this.#options.now()
     for (const attempt of [...this.#open]) {
-      if (attempt.deadline <= now && this.#open.has(attempt)) this.fail(attempt)
+      if (attempt.deadline > now || !this.#open.has(attempt)) continue
+      this.fail(attempt, null, attempt.proven ? 'dead' : attempt.hello ? 'held' : 'silent')
     }
   }
 
@@ -195,10 +211,10 @@ export class Streams {
     this.#listener.proven(attempt)
   }
 
-  #ended(attempt: Attempt, reason: Closed): void {
+  #ended(attempt: Attempt, reason: Closed, end: End): void {
     const wasCurrent = this.#current === attempt
     this.#forget(attempt)
-    this.#listener.ended(attempt, reason, wasCurrent)
+    this.#listener.ended(attempt, reason, wasCurrent, end)
   }
 
   #forget(attempt: Attempt): void {

@@ -1,6 +1,7 @@
 /** Opens another stream beside the one in use: for a better rung, for the rung that was asked for, in place of one that ends or has other channels. Owned by the connection. */
 import { RealtimeError } from '@rt/protocol'
 import type { Ladder } from '../ladder/ladder'
+import { nameOf } from '../ladder/rungs'
 import type { Rung } from '../ports/transport'
 import { NEVER } from './alarm'
 import type { Attempt } from './attempt'
@@ -55,7 +56,7 @@ export class Successor {
       this.#switching = { rung, resolve, reject }
       const { current } = streams
       if (current?.proven !== true) connect()
-      else if (current.rung === rung) this.endSwitch(null)
+      else if (nameOf(current.rung) === rung) this.endSwitch(null)
       else {
         streams.endOthers()
         streams.launch(rung, 'switch')
@@ -85,9 +86,16 @@ export class Successor {
     if (current !== null && streams.all.size === 1 && this.#replaceAt === NEVER) streams.launch(current.rung, 'replace')
   }
 
-  /** A good moment to look upwards. */
+  /** A good moment to look for a better rung. */
   hurry(): void {
     if (this.#climbAt !== NEVER) this.#climbAt = this.#options.now()
+  }
+
+  /** Something else is needed: moves at once, where another rung suits it better. */
+  suit(): void {
+    const { streams, ladder, live, now } = this.#options
+    if (!live() || streams.current === null) return
+    this.#climbAt = ladder.content(streams.current.rung) ? NEVER : now()
   }
 
   /** A stream is proven that stands where `before` stood; they are the same when no other one took over. */
@@ -108,6 +116,7 @@ export class Successor {
       case 'climb':
         // The server that refuses one refuses all.
         if (blame !== 'path') this.#climbing = []
+        else ladder.failed(attempt.rung, this.#heardSince(attempt))
         this.#climb()
         break
       case 'switch':
@@ -148,21 +157,27 @@ export class Successor {
       else this.#replaceAt = now() + deadlines.second
     } else if (this.#climbAt <= now()) {
       this.#climbAt = NEVER
-      this.#climbing = ladder.above(current.rung, now())
+      this.#climbing = ladder.above(current.rung)
       if (free) this.#climb()
       else this.#climbAt = now() + deadlines.second
     }
   }
 
-  /** Begins or goes on with a look upwards. */
+  /** The present rung, when something came through it while the other one was tried: then it is not the network. */
+  #heardSince({ openedAt }: Attempt): Rung | undefined {
+    const { current } = this.#options.streams
+    return current !== null && current.heardAt >= openedAt ? current.rung : undefined
+  }
+
+  /** Begins or goes on with a look for a better rung. */
   #climb(): void {
-    const { streams, ladder, now } = this.#options
+    const { streams, ladder } = this.#options
     const { current } = streams
     if (current === null) return
     const rung = this.#climbing.shift()
     if (rung === undefined) this.#climbLater(current)
     else {
-      ladder.probing(rung, now())
+      ladder.probing(rung)
       streams.launch(rung, 'climb')
     }
   }

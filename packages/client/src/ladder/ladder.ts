@@ -1,72 +1,189 @@
-/** Which rung to try next, and when to look for a better one. Asked by the connection; knows no links and sets no timers. */
+/** Which rung to try next, and when to look for one that suits better: joins need and evidence. Asked by the connection; knows no links and sets no timers. */
 import type { Rung } from '../ports/transport'
+import { better, content, decide, type Need, type Situation } from './decide'
+import { Evidence, type Memory } from './evidence'
+import { Needs } from './need'
+import type { Trace } from './trace'
 
 /** Milliseconds. */
 export const pace = {
-  /** Waits before the first, second and every further look upwards; each ±20 %. */
+  /** Waits before the first, second and every further look for a better rung; each ±20 %. */
   climb: [30_000, 120_000, 600_000],
   /** Browsers slow a page down that tries WebSockets too often. */
   websocketProbe: 120_000,
-  /** What worked is tried first for so long. */
-  memory: 1_800_000,
+  /** Between two polls of a hidden page, whose timers ring once a minute anyway. */
+  hiddenPoll: 60_000,
 } as const
 
+export interface LadderOptions {
+  /** In the application's order, or in ours. */
+  readonly rungs: readonly Rung[]
+  /** The order is the application's. */
+  readonly ordered: boolean
+  /** Each stream takes one of a browser's six connections. */
+  readonly crowded: boolean
+  /** Nobody is in a hurry. */
+  readonly frugal: boolean
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  /** Milliseconds since 1970. */
+  readonly wall: () => number
+  readonly random: () => number
+  /** What was seen is kept here for the next client of this origin. */
+  readonly memory: { read(): string | null; write(text: string): void }
+  readonly trace: Trace
+}
+
 export class Ladder {
-  /** Best first. */
-  readonly #rungs: readonly Rung[]
-  readonly #random: () => number
+  readonly #options: LadderOptions
+  readonly #evidence = new Evidence()
+  readonly #needs: Needs
+  #need: Need
   #pinned: Rung | null = null
-  #worked: { readonly rung: Rung; readonly at: number } | null = null
   #climbs = 0
   #websocketProbe = Number.NEGATIVE_INFINITY
 
-  constructor(rungs: readonly Rung[], random: () => number) {
-    this.#rungs = rungs
-    this.#random = random
+  constructor(options: LadderOptions) {
+    this.#options = options
+    this.#needs = new Needs(options.frugal)
+    this.#need = this.#needs.at(options.now())
+    const { memory, now, wall, rungs, ordered, trace } = options
+    if (!ordered) trace.add({ step: 'need', need: this.#need })
+    this.#evidence.load(parse(memory.read()), now(), wall(), rungs)
   }
 
   has(rung: Rung): boolean {
-    return this.#rungs.includes(rung)
+    return this.#options.rungs.includes(rung)
   }
+
+  // ── Need ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The application gave a command; `live`: of the kind that comes in a stream of its own. */
+  command(live: boolean): void {
+    this.#needs.command(this.#options.now(), live)
+  }
+
+  hide(): void {
+    this.#needs.hide(this.#options.now())
+  }
+
+  /** Returns for how long the page was hidden. */
+  shown(): number {
+    const hidden = this.#needs.hiddenFor(this.#options.now())
+    this.#needs.shown()
+    return hidden
+  }
+
+  /** Looks whether the need is another one than at the last look. */
+  needChanged(): boolean {
+    const need = this.#needs.at(this.#options.now())
+    if (need === this.#need) return false
+    this.#need = need
+    this.#climbs = 0
+    if (!this.#options.ordered) this.#options.trace.add({ step: 'need', need })
+    return true
+  }
+
+  /** When to call {@link needChanged}. */
+  nextAt(): number {
+    return this.#needs.nextAt(this.#options.now())
+  }
+
+  /** Milliseconds between two polls at least, beyond what the server says. */
+  get pollPause(): number {
+    return this.#need === 'rest' && this.#needs.hidden ? pace.hiddenPoll : 0
+  }
+
+  // ── Evidence ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Milliseconds between signs of life to ask the server for; undefined: its own. */
+  get heartbeat(): number | undefined {
+    return this.#evidence.heartbeat
+  }
+
+  /** How long a link of this rung may be used; infinite unless the path was seen to cut it. */
+  usableLife(rung: Rung): number {
+    return this.#evidence.usableLife(rung)
+  }
+
+  proven(rung: Rung): void {
+    const { now, wall, memory, trace } = this.#options
+    const blocked = this.#evidence.proven(rung, now())
+    if (blocked.length > 0) trace.add({ step: 'blocked', rungs: blocked })
+    if (content(this.#situation, rung)) this.#climbs = 0
+    memory.write(JSON.stringify(this.#evidence.save(now(), wall())))
+  }
+
+  /** It did not come through; `besides`: a rung that did meanwhile. */
+  failed(rung: Rung, besides?: Rung): void {
+    if (this.#pinned === rung) this.#pinned = null
+    this.#evidence.failed(rung)
+    if (besides !== undefined) this.proven(besides)
+  }
+
+  /** Nothing came through, and it was not the rungs. */
+  pardon(): void {
+    this.#evidence.pardon()
+  }
+
+  /** A link that worked was cut on the way. */
+  cut(rung: Rung, age: number, quiet: number, heartbeat: number): void {
+    const { now, trace } = this.#options
+    const lesson = this.#evidence.cut(rung, age, quiet, heartbeat, now())
+    if (lesson !== null) trace.add({ step: 'learned', rung, lesson })
+  }
+
+  // ── Decisions ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Stays on this rung until it fails; null: free again. */
   pin(rung: Rung | null): void {
     this.#pinned = rung
   }
 
-  /** All rungs in the order of a round: the pinned one or what worked lately first, then the others from the top. */
-  order(now: number): Rung[] {
-    const worked = this.#worked !== null && now - this.#worked.at < pace.memory ? this.#worked.rung : undefined
-    const first = this.#pinned ?? worked
-    return first === undefined ? [...this.#rungs] : [first, ...this.#rungs.filter((rung) => rung !== first)]
+  /** All rungs in the order of a round. */
+  order(): Rung[] {
+    const rungs = decide(this.#situation)
+    this.#options.trace.add({ step: 'order', rungs })
+    return rungs.map(({ rung }) => rung)
   }
 
-  proven(rung: Rung, now: number): void {
-    this.#worked = { rung, at: now }
-    if (rung === this.#rungs[0]) this.#climbs = 0
+  /** Whether nothing better than this one is to be looked for. */
+  content(rung: Rung): boolean {
+    return this.#pinned !== null || content(this.#situation, rung)
   }
 
-  failed(rung: Rung): void {
-    if (this.#pinned === rung) this.#pinned = null
-  }
-
-  /** The rungs above that may be tried now, best first; empty when pinned. */
-  above(rung: Rung, now: number): Rung[] {
+  /** The rungs that may be tried now in place of this one, best first. */
+  above(rung: Rung): Rung[] {
     if (this.#pinned !== null) return []
-    return this.#rungs
-      .slice(0, this.#rungs.indexOf(rung))
-      .filter((better) => better !== 'websocket' || now - this.#websocketProbe >= pace.websocketProbe)
+    const tooSoon = this.#options.now() - this.#websocketProbe < pace.websocketProbe
+    return better(this.#situation, rung).filter((other) => other !== 'websocket' || !tooSoon)
   }
 
   /** Notes that a better rung is being tried beside the one in use. */
-  probing(rung: Rung, now: number): void {
-    if (rung === 'websocket') this.#websocketProbe = now
+  probing(rung: Rung): void {
+    if (rung === 'websocket') this.#websocketProbe = this.#options.now()
   }
 
-  /** Milliseconds until the next look upwards; infinite on the top rung or when pinned. */
+  /** Milliseconds until the next look for a better rung; infinite where there is none to look for. */
   nextClimb(rung: Rung): number {
-    if (this.#pinned !== null || rung === this.#rungs[0]) return Number.POSITIVE_INFINITY
+    if (this.content(rung)) return Number.POSITIVE_INFINITY
     const wait = pace.climb[Math.min(this.#climbs++, pace.climb.length - 1)] as number
-    return Math.round(wait * (0.8 + 0.4 * this.#random()))
+    return Math.round(wait * (0.8 + 0.4 * this.#options.random()))
+  }
+
+  get #situation(): Situation {
+    const { rungs, ordered, crowded, now } = this.#options
+    const at = now()
+    const standing = (rung: Rung) => (rung === this.#pinned ? 'asked' : this.#evidence.standing(rung, at))
+    return { rungs, ordered, crowded, need: this.#need, standing }
+  }
+}
+
+function parse(text: string | null): Partial<Memory> | null {
+  try {
+    const value: unknown = JSON.parse(text ?? 'null')
+    return typeof value === 'object' ? value : null
+  } catch {
+    return null
   }
 }

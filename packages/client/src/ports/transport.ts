@@ -1,8 +1,11 @@
 /** The transport port: one way to print a stream. The connection opens links; a transport decides nothing beyond open, events in order, alive, closed. */
 import type { ChannelRequest, RealtimeError, ServerEvent, WatchRequest } from '@rt/protocol'
 
-/** The names of the transports, which are the rungs of the ladder. */
-export type Rung = 'websocket' | 'sse' | 'long-poll' | 'poll'
+/** The transports, as applications name them. */
+export type TransportName = 'websocket' | 'sse' | 'long-poll' | 'poll'
+
+/** The rungs of the ladder: the transports, SSE twice. */
+export type Rung = TransportName | 'sse-post'
 
 /** What a stream is opened for. */
 export interface ResumeRequest {
@@ -13,6 +16,8 @@ export interface ResumeRequest {
   /** This client's name, where it has entered channels, and these channels. */
   readonly client?: string
   readonly entered?: readonly string[]
+  /** Milliseconds between signs of life to ask for; absent: whatever the server does. */
+  readonly heartbeat?: number
 }
 
 /** Why a link ended. */
@@ -36,6 +41,8 @@ export interface LinkListener {
 export interface LinkStart {
   request(): ResumeRequest
   token(): string | undefined
+  /** Milliseconds between two polls at least; 0: as the server says. */
+  pause(): number
 }
 
 /** An open, or opening, stream. */

@@ -15,7 +15,7 @@ const LONGEST_QUERY = 3500
 
 /** The query of a stream; null when it is too long for a URL. */
 export function streamQuery(request: ResumeRequest, extra: string): string | null {
-  const { channels, cursor, watch = [], client, entered = [] } = request
+  const { channels, cursor, watch = [], client, entered = [], heartbeat } = request
   let query = `?${extra}channels=${names(channels)}`
   if (channels.some(({ last }) => last)) query += `&last=${channels.map(({ last }) => last ?? 0).join(',')}`
   if (cursor !== undefined) {
@@ -29,6 +29,7 @@ export function streamQuery(request: ResumeRequest, extra: string): string | nul
   }
   if (client !== undefined) query += `&client=${client}`
   if (entered.length > 0) query += `&entered=${entered.map(encodeURIComponent).join(',')}`
+  if (heartbeat !== undefined) query += `&heartbeat=${heartbeat}`
   return query.length > LONGEST_QUERY ? null : query
 }
 
@@ -54,7 +55,7 @@ export function withQuery(url: URL, query: string): URL {
   return target
 }
 
-/** Asks for a stream or a poll: by GET, by POST when the list of channels is too long for a URL. */
+/** Asks for a stream or a poll: by GET, by POST when that is asked for or the list of channels is too long for a URL. */
 export function requestStream(
   endpoint: Endpoint,
   request: ResumeRequest,
@@ -63,10 +64,11 @@ export function requestStream(
     accept,
     extra = '',
     etag,
+    post = false,
     signal,
-  }: { accept: string; extra?: string; etag?: string | undefined; signal: AbortSignal },
+  }: { accept: string; extra?: string; etag?: string | undefined; post?: boolean; signal: AbortSignal },
 ): Promise<Response> {
-  const query = streamQuery(request, extra)
+  const query = post ? null : streamQuery(request, extra)
   const headers: Record<string, string> = { ...endpoint.headers, Accept: accept }
   if (token !== undefined) headers['Authorization'] = `Bearer ${token}`
   if (etag !== undefined) headers['If-None-Match'] = etag

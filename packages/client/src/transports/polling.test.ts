@@ -14,7 +14,7 @@ interface Poll {
   fail(): Promise<void>
 }
 
-function setUp(rung: 'long-poll' | 'poll') {
+function setUp(rung: 'long-poll' | 'poll', pause = 0) {
   const clock = new FakeClock()
   const polls: Poll[] = []
   const events: ServerEvent[] = []
@@ -63,6 +63,7 @@ function setUp(rung: 'long-poll' | 'poll') {
       {
         request: () => ({ channels: channels.map((channel) => ({ channel, new: true })), cursor: undefined, ...more }),
         token: () => undefined,
+        pause: () => pause,
       },
       {
         events: (more) => events.push(...more),
@@ -102,6 +103,16 @@ it('without channels polls all the same where members are watched or something w
 })
 
 describe('a short poll', () => {
+  it('comes back later than the server says where nobody looks', async () => {
+    const { clock, open, polls } = setUp('poll', 60_000)
+    await open()
+    await polls[0]?.answer({ next: 5000 })
+    await clock.advanceAsync(59_999)
+    expect(polls).toHaveLength(1)
+    await clock.advanceAsync(1)
+    expect(polls).toHaveLength(2)
+  })
+
   it('says hello and the cursor around what the answer holds, and comes back when told', async () => {
     const { clock, events, last, open, polls, quiet } = setUp('poll')
     await open()

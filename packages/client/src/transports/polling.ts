@@ -91,9 +91,10 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
         } else listener.events(wellAgain([]))
         if (closed || signal.aborted) return
         // Behind the events: a valid answer is the proof.
-        listener.alive(next)
+        const pause = hold > 0 ? next : Math.max(next, start.pause())
+        listener.alive(pause)
         if (closed || signal.aborted) return
-        timer = clock.setTimeout(poll, next)
+        timer = clock.setTimeout(poll, pause)
       }
 
       queueMicrotask(() => {

@@ -7,9 +7,10 @@ import { type Endpoint, refusal, requestStream } from './http'
 /** Characters that one block may have: a history of large publications fits, an endless line does not. */
 const LIMIT = 16 * 1024 * 1024
 
-export function sse(endpoint: Endpoint): Transport {
+/** `post`: asks by POST, since some tunnels hold back only what answers a GET. */
+export function sse(endpoint: Endpoint, post = false): Transport {
   return {
-    rung: 'sse',
+    rung: post ? 'sse-post' : 'sse',
     open(start, listener) {
       const abort = new AbortController()
       const { signal } = abort
@@ -17,6 +18,7 @@ export function sse(endpoint: Endpoint): Transport {
       const read = async (): Promise<Closed> => {
         const response = await requestStream(endpoint, start.request(), start.token(), {
           accept: 'text/event-stream',
+          post,
           signal,
         })
         const type = response.headers.get('content-type')

@@ -20,7 +20,7 @@ it('may be closed at any time before it opens: nothing is thrown, nothing is tol
   const told: string[] = []
   const open = () =>
     transport.open(
-      { request: () => ({ channels: [], cursor: undefined }), token: () => undefined },
+      { request: () => ({ channels: [], cursor: undefined }), token: () => undefined, pause: () => 0 },
       { events: () => told.push('events'), alive: () => told.push('alive'), closed: () => told.push('closed') },
     )
 

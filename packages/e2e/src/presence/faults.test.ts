@@ -2,7 +2,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Rung } from '@rt/client'
+import type { TransportName } from '@rt/client'
 import { RedisServer } from '@rt/server/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { full } from '../../../../.vitest/shared.mjs'
@@ -25,9 +25,9 @@ const POLL_FLOOR = full ? 30_000 : 5000
 const options = { presence: { ttl: TTL, grace: GRACE }, heartbeat: HEARTBEAT, pollFloor: POLL_FLOOR }
 /** For notices, pulses and sweeps on a busy machine. */
 const SLACK = 4000
-const rungs: readonly Rung[] = ['websocket', 'sse', 'long-poll', 'poll']
+const rungs: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'poll']
 /** Whose end a node can see: the seat of a poll lives for two and a half of its pauses instead. */
-const streams: readonly Rung[] = ['websocket', 'sse']
+const streams: readonly TransportName[] = ['websocket', 'sse']
 
 type People = Child<PeopleTold, { readonly type: 'close' }>
 
@@ -100,7 +100,7 @@ function people(settings: Partial<PeopleSettings>): People {
   return child
 }
 
-const tab = (member: string, door: number, rung: Rung): Tab => ({
+const tab = (member: string, door: number, rung: TransportName): Tab => ({
   member,
   url: doors[door % 3]?.balancer.url ?? '',
   rung,
@@ -135,7 +135,7 @@ beforeAll(async () => {
       () => nodes[i]?.kill(),
     )
   }
-  watching = people({ watchers: watchers.map((name, i) => tab(name, i, streams[i % 2] as Rung)) })
+  watching = people({ watchers: watchers.map((name, i) => tab(name, i, streams[i % 2] as TransportName)) })
   await watching.next('there')
 }, 60_000)
 
@@ -156,12 +156,12 @@ const truth = (): Truth => ({ watchers, living, vanished, outages })
 describe.skipIf(!process.env['REDIS_SERVER'])('presence on three nodes', { timeout: 12 * TTL }, () => {
   it('shows each member once, whatever the number of its tabs', async () => {
     const members = living.flatMap((member, i) =>
-      Array.from({ length: i % 4 === 0 ? 3 : 1 }, (_, k) => tab(member, i + k, rungs[(i + k) % 4] as Rung)),
+      Array.from({ length: i % 4 === 0 ? 3 : 1 }, (_, k) => tab(member, i + k, rungs[(i + k) % 4] as TransportName)),
     )
     tabs = members.length
     // Those who are to die with the first node sit there, the others everywhere.
     for (const [index, group] of doomed.entries()) {
-      const all = group.map((member, i) => tab(member, index === 1 ? 0 : i, streams[i % 2] as Rung))
+      const all = group.map((member, i) => tab(member, index === 1 ? 0 : i, streams[i % 2] as TransportName))
       processes.push(people({ members: all }))
     }
     await Promise.all([people({ members }), ...processes].map((child) => child.next('there')))

@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { type Client, createClient, type PresenceList, type Rung } from '@rt/client'
+import { type Client, createClient, type PresenceList, type TransportName } from '@rt/client'
 import { createRealtime } from '@rt/server'
 import { redis as broker } from '@rt/server/redis'
 import { RedisServer } from '@rt/server/testing'
@@ -13,7 +13,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { type Tab, Tabs } from './hidden-tab.ts'
 
-const rungs: readonly Rung[] = ['websocket', 'sse', 'long-poll', 'poll']
+const rungs: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'poll']
 const executable = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium'
 /** Of the page: it takes its user and its transport from its address. */
 const page = `<!doctype html><title>tab</title><script type="module">
@@ -89,7 +89,7 @@ afterAll(async () => {
   await redis?.close()
 })
 
-function client(id: string, rung: Rung): Client {
+function client(id: string, rung: TransportName): Client {
   const made = createClient(`${url}/rt`, { token: `id:${encodeURIComponent(id)}`, transports: [rung] })
   undo.push(() => made.close())
   return made
@@ -167,7 +167,7 @@ describe.skipIf(!process.env['REDIS_SERVER'])('members with odd ids', () => {
         })
     }
     await until(() => list.known)
-    const all = odd.map((id, i) => [id, client(id, rungs[i % 4] as Rung)] as const)
+    const all = odd.map((id, i) => [id, client(id, rungs[i % 4] as TransportName)] as const)
     for (const [id, one] of all) await one.channel('room:odd').presence.enter({ name: id.slice(0, 9) })
     await until(() => entered.length >= odd.length)
     expect(list.members.map(({ id }) => id).sort()).toEqual([...odd].sort())

@@ -1,5 +1,5 @@
 /** Members, or watchers, as a process: tabs that enter a room, or that write down each word of the callback; started by faults.test.ts. */
-import { type Client, createClient, type Rung } from '@rt/client'
+import { type Client, createClient, type TransportName } from '@rt/client'
 import { parent, settings } from '../processes/child.ts'
 import type { Heard } from './checker.ts'
 
@@ -9,7 +9,7 @@ export const ROOM = 'lobby:1'
 export interface Tab {
   readonly member: string
   readonly url: string
-  readonly rung: Rung
+  readonly rung: TransportName
 }
 
 export interface PeopleSettings {
