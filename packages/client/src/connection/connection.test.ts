@@ -1000,7 +1000,7 @@ describe('what is needed', () => {
     }
     await idle(290_000)
     expect(open().map(({ rung }) => rung)).toEqual(['websocket'])
-    await idle(20_000)
+    await clock.advanceAsync(10_000)
     expect(last()).toMatchObject({ rung: 'poll', request: { heartbeat: 60_000, cursor: 'c1' } })
     expect(last().pause()).toBe(60_000)
     last().prove('c2')
