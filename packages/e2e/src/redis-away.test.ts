@@ -1,5 +1,5 @@
 // Redis is killed and stays away, comes back with its data, comes back empty: what clients on each transport, publishers and the node see of it.
-import { type Client, createClient, isRealtimeError, type Rung } from '@rt/client'
+import { type Client, createClient, isRealtimeError, type TransportName } from '@rt/client'
 import { RedisServer } from '@rt/server/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -11,7 +11,7 @@ import type { NodeAsked, NodeTold } from './processes/node.ts'
 /** Milliseconds. */
 const away = full ? 10_000 : 3000
 const logs = ['log:busy', 'log:quiet'] as const
-const rungs: readonly Rung[] = ['websocket', 'sse', 'long-poll', 'poll']
+const rungs: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'poll']
 
 let redis: RedisServer
 let node: Child<NodeTold, NodeAsked>
@@ -38,7 +38,7 @@ function until(check: () => boolean): Promise<void> {
 
 /** A client that is held on one transport and keeps all that it is told. */
 class Reader {
-  readonly rung: Rung
+  readonly rung: TransportName
   readonly client: Client<App>
   readonly statuses: string[] = []
   /** By channel: sequences of the node, `gap`, `subscribed`. */
@@ -47,7 +47,7 @@ class Reader {
   /** Streams that it opened: WebSockets, or requests for an event stream. */
   streams = 0
 
-  constructor(rung: Rung) {
+  constructor(rung: TransportName) {
     const count = () => this.streams++
     this.rung = rung
     this.client = createClient<App>(url, {

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { type Client, createClient, type Rung } from '@rt/client'
+import { type Client, createClient, type TransportName } from '@rt/client'
 import { createRealtime } from '@rt/server'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -64,7 +64,7 @@ afterEach(async () => {
   for (const run of undo.splice(0)) await run()
 })
 
-function client(transports?: Rung[]): Client<typeof rt> {
+function client(transports?: TransportName[]): Client<typeof rt> {
   const made = createClient<typeof rt>(url, transports === undefined ? {} : { transports })
   undo.unshift(() => made.close())
   return made
@@ -78,7 +78,7 @@ async function until(check: () => boolean): Promise<void> {
 
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
 
-describe.each<Rung>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung) => {
+describe.each<TransportName>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung) => {
   it('delivers everything once and in order through cuts, publishes of both sides', async () => {
     const reader = client([rung])
     const writer = client([rung])
@@ -169,9 +169,9 @@ it('moves between all transports in mid-stream, with cuts, and nothing is lost, 
       await pause(1)
     }
   })()
-  const rungs: Rung[] = ['sse', 'long-poll', 'poll', 'websocket']
+  const rungs: TransportName[] = ['sse', 'long-poll', 'poll', 'websocket']
   for (let i = 0; i < 24; i++) {
-    const rung = rungs[Math.floor(Math.random() * rungs.length)] as Rung
+    const rung = rungs[Math.floor(Math.random() * rungs.length)] as TransportName
     const moved = reader.switchTo(rung).catch(() => {})
     if (i % 5 === 2) cut()
     await moved

@@ -2,12 +2,12 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Client, createClient, type PresenceList, type Rung } from '@rt/client'
+import { type Client, createClient, type PresenceList, type TransportName } from '@rt/client'
 import { createRealtime } from '@rt/server'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 
-const rungs: readonly Rung[] = ['websocket', 'sse', 'long-poll', 'poll']
+const rungs: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'poll']
 
 const undo: (() => unknown)[] = []
 let url = ''
@@ -64,7 +64,7 @@ afterEach(async () => {
   for (const run of undo.splice(0)) await run()
 })
 
-function connect(token: string, ...transports: Rung[]): Client<typeof rt> {
+function connect(token: string, ...transports: TransportName[]): Client<typeof rt> {
   const made = createClient<typeof rt>(url, { token, transports })
   undo.unshift(() => made.close())
   return made
@@ -247,7 +247,7 @@ it('a change of the transport keeps membership and list', async () => {
 })
 
 it('a long poll is held while nothing changes', async () => {
-  const counting = (rung: Rung) => {
+  const counting = (rung: TransportName) => {
     const asked: string[] = []
     const client = createClient<typeof rt>(url, {
       token: 'ada',

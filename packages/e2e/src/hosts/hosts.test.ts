@@ -1,6 +1,6 @@
 // Every host by its example, run as a process: each transport, cuts, what else the app serves, clients that go, SIGTERM, and the page in a browser.
 import { once } from 'node:events'
-import { type Client, createClient, type Rung } from '@rt/client'
+import { type Client, createClient, type TransportName } from '@rt/client'
 import { type Browser, chromium } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -17,7 +17,7 @@ const table: readonly (readonly [string, Host])[] = [
   ['hono', { middleware: true }],
   ['node', { middleware: false }],
 ]
-const rungs: readonly Rung[] = ['websocket', 'sse', 'long-poll', 'poll']
+const rungs: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'poll']
 /** Those that hold something open at the server. */
 const held = rungs.filter((rung) => rung !== 'poll')
 
@@ -43,7 +43,7 @@ interface Listener {
 }
 
 /** Subscribes to the board over one transport. Resolves when that is established. */
-async function listen({ url }: Example, rung: Rung): Promise<Listener> {
+async function listen({ url }: Example, rung: TransportName): Promise<Listener> {
   const client: Client = createClient(`${url}/rt`, { transports: [rung] })
   undo.push(() => client.close())
   const board = client.channel('board')

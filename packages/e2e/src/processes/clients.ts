@@ -1,7 +1,7 @@
 /** Many clients as a process: each hears several channels, walks through all transports, and writes down what its callbacks got, a file each. */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createClient, type Rung } from '@rt/client'
+import { createClient, type TransportName } from '@rt/client'
 import { isRealtimeError } from '@rt/server'
 import { type App, log } from './app.ts'
 import { parent, settings } from './child.ts'
@@ -42,7 +42,7 @@ export type ClientsAsked =
   { readonly type: 'move' } | { readonly type: 'count' } | { readonly type: 'close' }
 
 const { url, directory, channels, each, pinned, free } = settings<ClientsSettings>()
-const rungs: readonly Rung[] = ['websocket', 'sse', 'long-poll', 'poll']
+const rungs: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'poll']
 
 const closing: (() => void)[] = []
 const byTransport: Record<string, number> = {}
@@ -73,7 +73,7 @@ interface Run {
   move(): Promise<void>
 }
 
-function run(name: string, own: Rung | null): Run {
+function run(name: string, own: TransportName | null): Run {
   const order = own === null ? rungs : [own, ...rungs.filter((rung) => rung !== own)]
   const client = createClient<App>(url, { transports: order })
   const index = clients++
@@ -86,7 +86,7 @@ function run(name: string, own: Rung | null): Run {
   })
   client.on('error', (error) => errors.push(`${name}: ${error.code}: ${error.message}`))
 
-  async function moveTo(rung: Rung): Promise<void> {
+  async function moveTo(rung: TransportName): Promise<void> {
     for (;;) {
       try {
         await client.switchTo(rung)
@@ -103,7 +103,7 @@ function run(name: string, own: Rung | null): Run {
   async function move(): Promise<void> {
     at = (at + 1) % order.length
     await pause(Math.random() * 500)
-    await moveTo(order[at] as Rung)
+    await moveTo(order[at] as TransportName)
   }
 
   const established: Promise<unknown>[] = []

@@ -1,6 +1,6 @@
 /** Publishers as a process: through `rt.publish` without any transport, or through clients. Each line of its file is an acknowledged publication. */
 import { appendFileSync } from 'node:fs'
-import { createClient, type Rung } from '@rt/client'
+import { createClient, type TransportName } from '@rt/client'
 import { isRealtimeError } from '@rt/server'
 import { type App, createApp, log } from './app.ts'
 import { parent, settings } from './child.ts'
@@ -57,12 +57,12 @@ function asWorker(): Send[] {
 
 function asClients(url: string): Send[] {
   // One sends over its WebSocket, the next one by POST.
-  const orders: Rung[][] = [
+  const orders: TransportName[][] = [
     ['websocket', 'sse'],
     ['sse', 'long-poll'],
   ]
   return publishers.map((_, i) => {
-    const client = createClient<App>(url, { transports: orders[i % orders.length] as Rung[] })
+    const client = createClient<App>(url, { transports: orders[i % orders.length] as TransportName[] })
     closing.push(() => client.close())
     return async (channel, publisher, sequence, messageId) =>
       (await client.channel(channel).publish({ publisher, sequence }, { messageId })).id
