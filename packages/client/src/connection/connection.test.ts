@@ -394,7 +394,7 @@ describe('hand-over', () => {
     await clock.advanceAsync(30_000)
     last().end()
     expect([connection.status, connection.transport]).toEqual(['connected', 'sse'])
-    for (let i = 0; i < 11; i++) {
+    for (let i = 0; i < 13; i++) {
       links[1]?.print({ type: 'beat' })
       await clock.advanceAsync(10_000)
     }

@@ -30,12 +30,12 @@ describe('a rung', () => {
     expect(evidence.standing('websocket', MINUTE)).toBe('good')
   })
 
-  it('that is cut within seconds, twice, is unstable for five minutes', () => {
+  it('that is cut within seconds, twice, is unstable for two minutes', () => {
     const evidence = new Evidence()
     expect(evidence.cut('sse', 2000, 100, 20_000, 0)).toBeNull()
     expect(evidence.cut('sse', 9000, 100, 20_000, 0)).toEqual({ kind: 'unstable' })
-    expect(evidence.standing('sse', 5 * MINUTE - 1)).toBe('unstable')
-    expect(evidence.standing('sse', 5 * MINUTE)).toBe('good')
+    expect(evidence.standing('sse', 2 * MINUTE - 1)).toBe('unstable')
+    expect(evidence.standing('sse', 2 * MINUTE)).toBe('good')
   })
 
   it('that is cut at the same age, twice, is used for nine tenths of it', () => {

@@ -7,9 +7,9 @@ import type { Standing } from './decide'
 export const lessons = {
   /** What was seen of a rung counts for so long: networks change. */
   memory: 1_800_000,
-  /** A link that was cut earlier than this, twice, is not worth having for a while. */
+  /** A link that was cut earlier than this, twice, is not worth having for two minutes. */
   brief: 10_000,
-  demotion: 300_000,
+  demotion: 120_000,
   /** Two cuts at the same age, or after the same silence, within this are a rule and no accident. */
   tolerance: 1000,
   /** A shorter silence is no idle time-out. */

@@ -61,14 +61,14 @@ describe('a round', () => {
 })
 
 describe('looking for a better rung', () => {
-  it('happens after 30 s, 2 min, then each 10 min, ±20 %', () => {
+  it('happens after 30 s, then every 140 s, ±10 %', () => {
     const waits = (random: number) => {
       const { ladder } = setUp({ random })
       return [1, 2, 3, 4].map(() => ladder.nextClimb('poll'))
     }
-    expect(waits(0.5)).toEqual([30_000, 120_000, 600_000, 600_000])
-    expect(waits(0)).toEqual([24_000, 96_000, 480_000, 480_000])
-    expect(waits(1)).toEqual([36_000, 144_000, 720_000, 720_000])
+    expect(waits(0.5)).toEqual([30_000, 140_000, 140_000, 140_000])
+    expect(waits(0)).toEqual([27_000, 126_000, 126_000, 126_000])
+    expect(waits(1)).toEqual([33_000, 154_000, 154_000, 154_000])
   })
 
   it('begins anew once the best was reached, or something else is needed', () => {

@@ -96,7 +96,7 @@ function learned(name: string, lesson: Extract<TimedStep, { step: 'learned' }>['
     case 'heartbeat':
       return `Something on the way cuts silent connections: asks for a sign of life every ${lesson.ms} ms.`
     case 'unstable':
-      return `${name} is cut within seconds, again and again: not used for five minutes.`
+      return `${name} is cut within seconds, again and again: not used for two minutes.`
     default:
       return lesson satisfies never
   }
