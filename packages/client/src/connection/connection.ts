@@ -222,6 +222,12 @@ export class Connection {
     return current?.proven === true ? nameOf(current.rung) : null
   }
 
+  /** Whether there is a stream, and no better rung is looked for. */
+  get contented(): boolean {
+    const { current } = this.#streams
+    return current?.proven === true && this.#ladder.content(current.rung)
+  }
+
   /** Why there is no connection; null: there is one, or it is not known yet. */
   get problem(): Problem | null {
     return this.#diagnosis.problem
@@ -500,6 +506,7 @@ export class Connection {
     }
     this.#trace.add({ step: 'proven', rung: attempt.rung, ms: Math.round(this.#now - attempt.openedAt) })
     this.#ladder.proven(attempt.rung)
+    this.#token.accepted(attempt.token)
     attempt.renewAt = Math.min(attempt.renewAt, attempt.openedAt + this.#ladder.usableLife(attempt.rung))
     this.#diagnosis.tell(null)
     this.#rounds.proven()

@@ -37,6 +37,17 @@ describe('a token that is fetched', () => {
     expect(token.renew('t2')).toBe(true)
   })
 
+  it('that was accepted meanwhile has expired, however short it lived', async () => {
+    const { token } = setUp()
+    await token.fetch()
+    token.renew('t1')
+    await token.fetch()
+    token.accepted('t1')
+    expect(token.renewable('t2')).toBe(false)
+    token.accepted('t2')
+    expect(token.renew('t2')).toBe(true)
+  })
+
   it('is not blamed for the one before, refused a second time elsewhere', async () => {
     const { token } = setUp()
     await token.fetch()

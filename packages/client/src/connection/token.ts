@@ -41,6 +41,11 @@ export class Token {
     return true
   }
 
+  /** A stream that showed it was let in: when it is refused later it has expired, and a new one helps. */
+  accepted(shown: string | undefined): void {
+    if (shown === this.#value) this.#renewedAt = Number.NEGATIVE_INFINITY
+  }
+
   /** As if nothing had been fetched yet. */
   forget(): void {
     this.#value = undefined
