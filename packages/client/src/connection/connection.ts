@@ -506,7 +506,6 @@ export class Connection {
     }
     this.#trace.add({ step: 'proven', rung: attempt.rung, ms: Math.round(this.#now - attempt.openedAt) })
     this.#ladder.proven(attempt.rung)
-    this.#token.accepted(attempt.token)
     attempt.renewAt = Math.min(attempt.renewAt, attempt.openedAt + this.#ladder.usableLife(attempt.rung))
     this.#diagnosis.tell(null)
     this.#rounds.proven()
@@ -530,6 +529,8 @@ export class Connection {
       this.#ladder.cut(rung, this.#now - openedAt, this.#now - heardAt, heartbeat)
     }
     if (this.#live && wasCurrent && this.#now - attempt.provenAt >= backoff.healthy) this.#rounds.healthy()
+    // It was good until now.
+    if (attempt.proven && error?.code === 'token_expired') this.#token.accepted(attempt.token)
     let blame = blameOf(error, attempt.hello)
     if (bye !== null && bye.retryAfter === undefined && blame === 'server') blame = 'client'
 

@@ -158,8 +158,10 @@ export class Successor {
     } else if (this.#climbAt <= now()) {
       this.#climbAt = NEVER
       this.#climbing = ladder.above(current.rung)
-      if (free) this.#climb()
-      else this.#climbAt = now() + deadlines.second
+      if (!free) this.#climbAt = now() + deadlines.second
+      else if (this.#climbing.length === 0)
+        this.#climbAt = ladder.content(current.rung) ? NEVER : now() + ladder.patience
+      else this.#climb()
     }
   }
 

@@ -41,7 +41,7 @@ export class Token {
     return true
   }
 
-  /** A stream that showed it was let in: when it is refused later it has expired, and a new one helps. */
+  /** A stream that showed it was let in, and ended when it expired: a new one helps, however short that was. */
   accepted(shown: string | undefined): void {
     if (shown === this.#value) this.#renewedAt = Number.NEGATIVE_INFINITY
   }

@@ -38,13 +38,14 @@ describe('a rung', () => {
     expect(evidence.standing('sse', 2 * MINUTE)).toBe('good')
   })
 
-  it('that is cut at the same age, twice, is used for nine tenths of it', () => {
+  it('that is cut at the same age, twice, is used for nine tenths of it, for half an hour', () => {
     const evidence = new Evidence()
-    expect(evidence.usableLife('sse')).toBe(Number.POSITIVE_INFINITY)
+    expect(evidence.usableLife('sse', 0)).toBe(Number.POSITIVE_INFINITY)
     evidence.cut('sse', 30_200, 100, 20_000, 0)
     expect(evidence.cut('sse', 30_000, 3000, 20_000, 0)).toEqual({ kind: 'life', ms: 30_000 })
-    expect(evidence.usableLife('sse')).toBe(27_000)
-    expect(evidence.usableLife('websocket')).toBe(Number.POSITIVE_INFINITY)
+    expect(evidence.usableLife('sse', 29 * MINUTE)).toBe(27_000)
+    expect(evidence.usableLife('sse', 30 * MINUTE)).toBe(Number.POSITIVE_INFINITY)
+    expect(evidence.usableLife('websocket', 0)).toBe(Number.POSITIVE_INFINITY)
   })
 
   it('that is cut after the same silence, twice, gets a heartbeat of half of that, but not under five seconds', () => {
@@ -53,7 +54,7 @@ describe('a rung', () => {
     expect(evidence.cut('websocket', 90_000, 15_100, 20_000, 0)).toEqual({ kind: 'heartbeat', ms: 7550 })
     evidence.cut('websocket', 40_000, 6000, 7550, 0)
     expect(evidence.cut('websocket', 60_000, 6000, 7550, 0)).toEqual({ kind: 'heartbeat', ms: 5000 })
-    expect(evidence.heartbeat).toBe(5000)
+    expect([evidence.heartbeat(29 * MINUTE), evidence.heartbeat(30 * MINUTE)]).toEqual([5000, undefined])
     // A silence that no heartbeat prevents is none of those.
     evidence.cut('websocket', 20_000, 3000, 5000, 0)
     expect(evidence.cut('websocket', 40_000, 3000, 5000, 0)).toBeNull()

@@ -28,8 +28,14 @@ interface Sight {
   unstable: number
   /** Its last cut: age of the link, and how long nothing had come. */
   cut: { readonly age: number; readonly quiet: number } | null
-  /** The age at which the path cuts it. */
-  life: number
+  /** The age at which the path cuts it; null: it does not. */
+  life: Learned | null
+}
+
+interface Learned {
+  readonly ms: number
+  /** Monotonic. */
+  readonly at: number
 }
 
 /** What a cut taught. */
@@ -48,11 +54,11 @@ export class Evidence {
   readonly #sights = new Map<Rung, Sight>()
   /** Rungs that did not come through since one did: whether it is they or the network, the next that comes through tells. */
   readonly #suspects = new Set<Rung>()
-  #heartbeat: number | undefined
+  #heartbeat: Learned | null = null
 
   /** Milliseconds between heartbeats that keep the path from cutting silent links; undefined: the server's own will do. */
-  get heartbeat(): number | undefined {
-    return this.#heartbeat
+  heartbeat(now: number): number | undefined {
+    return valid(this.#heartbeat, now)?.ms
   }
 
   standing(rung: Rung, now: number): Exclude<Standing, 'asked'> {
@@ -62,8 +68,8 @@ export class Evidence {
   }
 
   /** How long a link of this rung lives before the path cuts it; infinite when it does not. */
-  usableLife(rung: Rung): number {
-    return this.#of(rung).life * USED
+  usableLife(rung: Rung, now: number): number {
+    return (valid(this.#of(rung).life, now)?.ms ?? Number.POSITIVE_INFINITY) * USED
   }
 
   /** It came through. Returns the rungs that are blocked, as is known now. */
@@ -95,17 +101,19 @@ export class Evidence {
     const asked = Math.max(times.quickHeartbeat, Math.round(quiet / 2))
     if (quiet >= lessons.idle && quiet < heartbeat && asked < heartbeat && same(quiet, before.quiet)) {
       sight.cut = null
-      this.#heartbeat = Math.min(this.#heartbeat ?? asked, asked)
-      return { kind: 'heartbeat', ms: this.#heartbeat }
+      const ms = Math.min(this.heartbeat(now) ?? asked, asked)
+      this.#heartbeat = { ms, at: now }
+      return { kind: 'heartbeat', ms }
     }
     if (age < lessons.brief && before.age < lessons.brief) {
       sight.cut = null
       sight.unstable = now + lessons.demotion
       return { kind: 'unstable' }
     }
-    if (!same(age, before.age) || age >= sight.life) return null
-    sight.life = Math.min(age, before.age)
-    return { kind: 'life', ms: sight.life }
+    if (!same(age, before.age) || age >= (valid(sight.life, now)?.ms ?? Number.POSITIVE_INFINITY)) return null
+    const ms = Math.min(age, before.age)
+    sight.life = { ms, at: now }
+    return { kind: 'life', ms }
   }
 
   save(now: number, wall: number): Memory {
@@ -137,12 +145,17 @@ export class Evidence {
         blocked: NEVER_SEEN,
         unstable: NEVER_SEEN,
         cut: null,
-        life: Number.POSITIVE_INFINITY,
+        life: null,
       }
       this.#sights.set(rung, sight)
     }
     return sight
   }
+}
+
+/** Networks change, and what was learned of them is old some day. */
+function valid(learned: Learned | null, now: number): Learned | null {
+  return learned !== null && now - learned.at < lessons.memory ? learned : null
 }
 
 function same(a: number, b: number): boolean {

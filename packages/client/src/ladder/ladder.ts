@@ -98,12 +98,12 @@ export class Ladder {
 
   /** Milliseconds between signs of life to ask the server for; undefined: its own. */
   get heartbeat(): number | undefined {
-    return this.#evidence.heartbeat
+    return this.#evidence.heartbeat(this.#options.now())
   }
 
   /** How long a link of this rung may be used; infinite unless the path was seen to cut it. */
   usableLife(rung: Rung): number {
-    return this.#evidence.usableLife(rung)
+    return this.#evidence.usableLife(rung, this.#options.now())
   }
 
   proven(rung: Rung): void {
@@ -164,11 +164,20 @@ export class Ladder {
     if (rung === 'websocket') this.#websocketProbe = this.#options.now()
   }
 
+  /** Milliseconds until the next look when {@link above} holds nothing that may be tried yet. */
+  get patience(): number {
+    return this.#jittered(pace.climb[0])
+  }
+
   /** Milliseconds until the next look for a better rung; infinite where there is none to look for. */
   nextClimb(rung: Rung): number {
     if (this.content(rung)) return Number.POSITIVE_INFINITY
     const wait = pace.climb[Math.min(this.#climbs++, pace.climb.length - 1)] as number
-    return Math.round(wait * (0.9 + 0.2 * this.#options.random()))
+    return this.#jittered(wait)
+  }
+
+  #jittered(ms: number): number {
+    return Math.round(ms * (0.9 + 0.2 * this.#options.random()))
   }
 
   get #situation(): Situation {
