@@ -17,4 +17,10 @@ export type { AttachOptions, NodeHandler, NodeServer } from './hosts/node'
 export type { RealtimeOptions } from './options'
 export type { Broker } from './ports/broker'
 export type { Identity } from './ports/connection'
-export { createRealtime, type Realtime, type ServerPublishOptions, type StoredMessage } from './realtime'
+export {
+  type CloseOptions,
+  createRealtime,
+  type Realtime,
+  type ServerPublishOptions,
+  type StoredMessage,
+} from './realtime'

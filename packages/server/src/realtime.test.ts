@@ -74,6 +74,18 @@ describe('rt', () => {
     await expect(rt.publish('chat:1', { text: 'a' })).rejects.toMatchObject({ code: 'closed', outcome: 'failed' })
     await expect(rt.history('chat:1', { last: 1 })).rejects.toMatchObject({ code: 'closed' })
   })
+
+  it('closes at once with a drain too when nobody is there', async () => {
+    const rt = start()
+    await rt.close({ drain: '1h' })
+    await expect(rt.publish('chat:1', { text: 'a' })).rejects.toMatchObject({ code: 'closed' })
+  })
+
+  it.each(['soon', -1, '2h'])('does not close with a drain of %s, and says why', async (drain) => {
+    const rt = start()
+    await expect(rt.close({ drain: drain as '1s' })).rejects.toThrow(/^drain: /)
+    expect((await rt.fetch(post([], 'root'))).status).toBe(200)
+  })
 })
 
 describe('createRealtime throws at start', () => {

@@ -24,6 +24,7 @@ import { createReadPayload } from './core/payload'
 import { createPublishing } from './core/publishing'
 import { createSequence } from './core/sequence'
 import { createStateOf } from './core/state'
+import { type Duration, milliseconds } from './duration'
 import { createFetchHandler, type FetchHandler } from './hosts/fetch'
 import { type AttachOptions, attach, createNodeHandler, type NodeHandler, type NodeServer } from './hosts/node'
 import { type RealtimeOptions, readSettings } from './options'
@@ -159,14 +160,35 @@ export interface Realtime<C extends Contract = Contract> extends Declares<C> {
    */
   readonly handlers: { readonly GET: FetchHandler; readonly POST: FetchHandler; readonly OPTIONS: FetchHandler }
 
-  /** Ends every stream (clients go to another node), takes no new ones, closes the broker. Idempotent. HTTP servers stay the app's own. */
-  close(): Promise<void>
+  /**
+   * Takes no new streams and commands, ends the open ones (clients go to another node), closes the broker. With `drain` the clients are sent away
+   * one after the other, evenly over that time; each is served until it is connected elsewhere, so that none is ever without a stream. Stop
+   * listening first, so that they reach another node. Idempotent: the first call counts. HTTP servers stay the app's own.
+   *
+   * @example
+   * process.once('SIGTERM', async () => {
+   *   server.close()
+   *   await rt.close({ drain: '10s' })
+   *   process.exit()
+   * })
+   */
+  close(options?: CloseOptions): Promise<void>
+}
+
+export interface CloseOptions {
+  /**
+   * How long clients may take to go elsewhere, up to 1 h; less than what the platform waits before it kills the process. What is still there then is
+   * ended within about a second. Default: none, all at once. It ends earlier when nobody is left.
+   */
+  readonly drain?: Duration
 }
 
 /** Milliseconds for which a channel stays subscribed after its last subscriber went: most come back at once. */
 const LINGER = 30_000
 /** Publications that one channel's ring may hold. */
 const RING_SIZE = 1000
+/** Longest drain in milliseconds. */
+const LONGEST_DRAIN = 3_600_000
 /** Bytes that one page of a log may have before its stream is flushed. */
 const PAGE_BYTES = 256 * 1024
 
@@ -246,8 +268,9 @@ export function createRealtime(
   const fetch = createFetchHandler(gateway)
   const sequence = createSequence()
   let closing: Promise<void> | null = null
+  let closed = false
   const demandOpen = (): void => {
-    if (closing !== null) throw new RealtimeError('closed', 'rt.close() was called.', { outcome: 'failed' })
+    if (closed) throw new RealtimeError('closed', 'rt.close() was called.', { outcome: 'failed' })
   }
 
   const realtime: Realtime = {
@@ -310,14 +333,20 @@ export function createRealtime(
     fetch,
     handlers: { GET: fetch, POST: fetch, OPTIONS: fetch },
 
-    close() {
-      closing ??= (async () => {
-        gateway.drain()
-        hub.close()
-        await broker.close()
-      })()
+    async close({ drain = 0 } = {}) {
+      const ms = milliseconds('drain', drain, 0, LONGEST_DRAIN)
+      closing ??= end(ms)
       return closing
     },
   }
   return realtime
+
+  async function end(drain: number): Promise<void> {
+    gateway.drain()
+    // Until it is over the app may publish: what its other requests have begun is not cut off.
+    if (drain > 0) await hub.drain(drain)
+    closed = true
+    hub.close()
+    await broker.close()
+  }
 }

@@ -220,7 +220,9 @@ it.each<[string, (node: { clock: FakeClock; hub: { close(): void } }) => void]>(
 
 it('begins nothing when it drains', async () => {
   const { gateway } = createNode({ channels })
+  expect(gateway.draining).toBe(false)
   gateway.drain()
+  expect(gateway.draining).toBe(true)
   await expect(gateway.open(opening(['open:1']), new RecordingWire())).rejects.toMatchObject({ code: 'draining' })
   await expect(gateway.execute('[]', null)).rejects.toMatchObject({ code: 'draining', outcome: 'failed' })
 })

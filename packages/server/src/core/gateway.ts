@@ -293,6 +293,9 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     execute,
     members,
     allowsOrigin: options.allowsOrigin,
+    get draining() {
+      return draining
+    },
     heartbeat: options.heartbeat,
     pollHold: options.pollHold,
     pollFloor: options.pollFloor,

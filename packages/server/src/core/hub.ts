@@ -3,6 +3,7 @@ import { type Clock, printCursor, RealtimeError, type Timer, times } from '@rt/p
 import { type Broker, lifeOfLast } from '../ports/broker'
 import type { Wire } from '../ports/connection'
 import type { ChannelRules, Hub, Stream, StreamRequest } from '../ports/hub'
+import { Drain } from './drain'
 import { historyJson, liveItem } from './events'
 import { Feed } from './feed'
 import { newest } from './history'
@@ -68,6 +69,7 @@ class NodeHub implements Hub, StreamHost {
   #cursorParts: readonly string[] = []
   #cursorText = printCursor(1, [])
   #sequence = 0
+  #drain: Drain | null = null
   #closed = false
 
   constructor(options: HubOptions) {
@@ -135,6 +137,11 @@ class NodeHub implements Hub, StreamHost {
     return newest(read.tail(channel).entries, last, rules.history, this.clock.now()).map(historyJson)
   }
 
+  drain(ms: number): Promise<void> {
+    this.#drain ??= new Drain({ streams: this.#streams.keys(), ms, clock: this.clock })
+    return this.#drain.done
+  }
+
   close(): void {
     this.#closed = true
     this.#wheel.close()
@@ -176,6 +183,7 @@ class NodeHub implements Hub, StreamHost {
   gone(stream: StreamConnection): void {
     this.#streams.get(stream)?.()
     this.#streams.delete(stream)
+    this.#drain?.gone(stream)
   }
 
   report(error: unknown): void {

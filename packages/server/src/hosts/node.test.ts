@@ -346,6 +346,15 @@ describe('the handler', () => {
     socket.destroy()
   })
 
+  test('lets connections go, and no others, while it drains', async () => {
+    await listen(createNodeHandler(gateway))
+    const ask = () =>
+      fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/rt?channels=a`, { method: 'PUT' })
+    expect((await ask()).headers.get('connection')).toBe('keep-alive')
+    gateway.draining = true
+    expect((await ask()).headers.get('connection')).toBe('close')
+  })
+
   test('lets no server time-out cut a stream', async () => {
     await listen(createNodeHandler(gateway))
     server.timeout = 60_000

@@ -53,7 +53,7 @@ const MAX_HEADERS = 1_000
 const END_WITHIN = 5_000
 
 export function createNodeHandler(gateway: Gateway): NodeHandler {
-  const endpoint = createEndpoint(gateway)
+  const site: Site = { gateway, endpoint: createEndpoint(gateway) }
   return (
     req: IncomingMessage | FastifyRequestLike,
     res: ServerResponse | FastifyReplyLike,
@@ -61,10 +61,10 @@ export function createNodeHandler(gateway: Gateway): NodeHandler {
   ): void => {
     if ('raw' in req && 'raw' in res) {
       res.hijack()
-      void serve(endpoint, req.raw, res.raw, req.body)
+      void serve(site, req.raw, res.raw, req.body)
     } else if (!('raw' in req) && !('raw' in res)) {
       if (next !== undefined && !isMeant(req, gateway.path)) next()
-      else void serve(endpoint, req, res, 'body' in req ? req.body : undefined)
+      else void serve(site, req, res, 'body' in req ? req.body : undefined)
     }
   }
 }
@@ -74,7 +74,7 @@ export function createNodeHandler(gateway: Gateway): NodeHandler {
  * later. Returns its own undo, which lets streams that are open go on.
  */
 export function attach(server: NodeServer, gateway: Gateway, { http = true }: AttachOptions = {}): () => void {
-  const endpoint = createEndpoint(gateway)
+  const site: Site = { gateway, endpoint: createEndpoint(gateway) }
   // Loaded only here, so that who never attaches never loads ws.
   const websocket = import('../transports/websocket').then(
     (module) => module.createWebSocket(gateway),
@@ -84,7 +84,7 @@ export function attach(server: NodeServer, gateway: Gateway, { http = true }: At
   )
   return intercept(server, {
     path: gateway.path,
-    request: http ? (req, res) => void serve(endpoint, req, res, undefined) : null,
+    request: http ? (req, res) => void serve(site, req, res, undefined) : null,
     upgrade(raw, socket, head) {
       socket.on('error', () => socket.destroy())
       void websocket.then(async (upgrade) => {
@@ -171,7 +171,17 @@ function isMeant(req: IncomingMessage, path: string): boolean {
   return mounted && targetOf(req.url).split('?', 1)[0] === '/'
 }
 
-async function serve(endpoint: Endpoint, req: IncomingMessage, res: ServerResponse, parsed: unknown): Promise<void> {
+interface Site {
+  readonly gateway: Gateway
+  readonly endpoint: Endpoint
+}
+
+async function serve(
+  { gateway, endpoint }: Site,
+  req: IncomingMessage,
+  res: ServerResponse,
+  parsed: unknown,
+): Promise<void> {
   // Without these a client that goes away at the wrong moment would end the process.
   req.on('error', () => {})
   res.on('error', () => {})
@@ -184,20 +194,21 @@ async function serve(endpoint: Endpoint, req: IncomingMessage, res: ServerRespon
     const reply = await endpoint(request)
     if (res.headersSent || res.destroyed) return
     if ('stream' in reply) printStream(reply, res)
-    else print(reply, req, res)
+    else print(reply, req, res, gateway.draining)
   } catch (error) {
     if (res.headersSent || res.destroyed) res.destroy()
-    else print(errorReply(error), req, res)
+    else print(errorReply(error), req, res, gateway.draining)
   }
 }
 
-function print(reply: CompleteReply, req: IncomingMessage, res: ServerResponse): void {
-  const unread = req.httpVersionMajor === 1 && req.method === 'POST' && !req.complete
+/** `last`: the client shall not come back through this connection, which may lead it past its balancer to this node again. */
+function print(reply: CompleteReply, req: IncomingMessage, res: ServerResponse, last: boolean): void {
+  const unread = req.method === 'POST' && !req.complete
   res.writeHead(reply.status, {
     ...reply.headers,
     ...(reply.body !== null && { 'content-length': Buffer.byteLength(reply.body) }),
     // What is left of the body shall not be read only to reach the next request.
-    ...(unread && { connection: 'close' }),
+    ...(req.httpVersionMajor === 1 && (unread || last) && { connection: 'close' }),
   })
   res.end(reply.body ?? undefined)
 }

@@ -188,6 +188,64 @@ describe.each([
   })
 })
 
+describe('a drain', () => {
+  test.each([
+    ['sse', sse],
+    ['websocket', webSocket],
+  ])('tells a stream over %s when to go, serves it until it does, and is over then', async (_, open) => {
+    const events = await open('channels=news')
+    await until(events, 'subscribed')
+    const closing = rt.close({ drain: '1h' })
+    const { retryAfter } = await until(events, 'bye')
+    expect(retryAfter).toBeGreaterThan(0)
+    expect(retryAfter).toBeLessThanOrEqual(3_600_000)
+    await rt.publish('news', { n: 1 })
+    expect(await until(events, 'message')).toMatchObject({ data: { n: 1 } })
+    events.close()
+    await closing
+    await expect(rt.publish('news', { n: 2 })).rejects.toMatchObject({ code: 'closed' })
+  })
+
+  test('takes nothing new, and lets the connections of who asks go', async () => {
+    const events = await sse('channels=news')
+    await until(events, 'subscribed')
+    const closing = rt.close({ drain: '1h' })
+    for (const accept of ['text/event-stream', 'application/json']) {
+      const response = await fetch(`${base}?channels=news`, { headers: { accept } })
+      expect([response.status, response.headers.get('retry-after'), response.headers.get('connection')]).toEqual([
+        503,
+        '0',
+        'close',
+      ])
+      expect(await response.json()).toMatchObject({ error: { code: 'draining' } })
+    }
+    expect(await until(await webSocket('channels=news'), 'bye')).toMatchObject({ error: { code: 'draining' } })
+    events.close()
+    await closing
+  })
+
+  test('answers a held poll within its time, and sends it to another node at once', async () => {
+    const { body } = await poll('channels=news')
+    const held = poll(`channels=news&cursor=${body.cursor}&wait=20`)
+    // It is held when another one that came behind it is live.
+    const other = await sse('channels=news')
+    await until(other, 'subscribed')
+    other.close()
+    await rt.close({ drain: 500 })
+    expect((await held).body).toMatchObject({ events: [], next: 0 })
+  })
+
+  test('ends with what is left: bye, and the close code', async () => {
+    const events = await webSocket('channels=news')
+    await until(events, 'subscribed')
+    const code = new Promise((resolve) => events.ws.once('close', resolve))
+    await rt.close({ drain: 100 })
+    expect(await until(events, 'bye')).toMatchObject({ retryAfter: expect.any(Number) })
+    expect(await until(events, 'bye')).toMatchObject({ error: { code: 'draining' } })
+    expect(await code).toBe(1012)
+  })
+})
+
 describe('the rest of the endpoint', () => {
   test('a bare EventSource comes back with Last-Event-ID', async () => {
     const events = await sse('channels=news', { 'last-event-id': await leaveBehindOne(sse) })

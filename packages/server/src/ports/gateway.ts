@@ -16,6 +16,8 @@ export interface Gateway {
   members(channel: string, identity: Identity | null): Promise<{ members: Member[]; known: boolean }>
   /** Whether this Origin may talk to us. `host` is the request's own host (with port), for the same-origin default; a missing Origin is allowed. */
   allowsOrigin(origin: string | null, host: string | null): boolean
+  /** Nothing new is begun any more: whoever asks shall ask another node. */
+  readonly draining: boolean
   /** Milliseconds between heartbeats. */
   readonly heartbeat: number
   /** Milliseconds that a long poll may be held. */

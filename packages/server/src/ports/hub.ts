@@ -81,6 +81,11 @@ export interface Hub {
   publishLive(channel: string, members: string): void
   /** The newest `last` publications as JSON texts of history items, oldest first. Rejects with `broker_unavailable`. */
   history(channel: string, rules: ChannelRules, last: number): Promise<string[]>
+  /**
+   * Tells each stream when to go elsewhere, spread over `ms`, and serves it until it has or the time is over. Resolves when none is left. The
+   * caller opens none any more.
+   */
+  drain(ms: number): Promise<void>
   /** Ends every stream with `draining` and stops all timers. */
   close(): void
 }

@@ -21,6 +21,7 @@ export const CURSOR = '1.1.0_a-0_b-0'
 
 /** A token `error-<code>` is refused with that code; any other is the identity's id. */
 export class ScriptedGateway implements Gateway {
+  draining = false
   heartbeat = 20_000
   pollHold = 25_000
   pollFloor = 5_000

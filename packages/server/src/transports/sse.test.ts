@@ -132,6 +132,17 @@ describe('a stream of server-sent events', () => {
     )
   })
 
+  test('who is told to move on while the stream goes on learns from `retry` when to come back, bare EventSources too', async () => {
+    const { reader, opened } = await openStream()
+    await reader.until(':\n\n')
+    reader.text = ''
+    const bye = control({ type: 'bye', error: { code: 'draining', message: 'Bye.' }, retryAfter: 700 })
+    opened.wire.write([bye, message('a', '1-0')], 'c')
+    expect(await reader.until('id: c\n\n')).toBe(
+      `retry: 700\ndata: ${bye.json}\n\ndata: ${message('a', '1-0').json}\n\nid: c\n\n`,
+    )
+  })
+
   test('who must not come back is given no time', async () => {
     const { reader, opened } = await openStream()
     await reader.until(':\n\n')

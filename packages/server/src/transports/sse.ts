@@ -1,5 +1,5 @@
 /** Server-sent events: prints a connection as a text/event-stream; called by the endpoint for GET and POST. */
-import type { RealtimeError } from '@rt/protocol'
+import type { ByeEvent, RealtimeError } from '@rt/protocol'
 import type { Connection, OpenRequest, OutItem, Wire } from '../ports/connection'
 import type { Gateway } from '../ports/gateway'
 import type { ByteSink, HttpReply, HttpRequest } from '../ports/http'
@@ -19,6 +19,9 @@ const HEADERS = {
 
 /** Milliseconds after which a bare EventSource comes back, spread so that a restart does not bring all of them at once. */
 const RETRY = { least: 1_000, spread: 3_000 }
+
+/** How a `bye` begins as JSON text. */
+const BYE = '{"type":"bye"'
 
 const encoder = new TextEncoder()
 
@@ -101,7 +104,7 @@ export function createSse(gateway: Gateway): (request: HttpRequest, open: OpenRe
 /** Each item as one `data:` block, then the cursor as a block of its own that dispatches no event but sets the client's last event id. */
 function encodeSse(items: readonly OutItem[], cursor: string | null): Uint8Array {
   const chunks = items.map((item) => {
-    item.sse ??= encoder.encode(dataBlock(item.json))
+    item.sse ??= encoder.encode(waitOf(item) + dataBlock(item.json))
     return item.sse
   })
   if (cursor !== null) chunks.push(encoder.encode(`id: ${cursor}\n\n`))
@@ -110,8 +113,16 @@ function encodeSse(items: readonly OutItem[], cursor: string | null): Uint8Array
 
 function encodeBye(error: RealtimeError): Uint8Array {
   const bye = byeOf(error)
-  const retry = bye.retryAfter === undefined ? '' : `retry: ${Math.round(bye.retryAfter)}\n`
-  return encoder.encode(retry + dataBlock(JSON.stringify(bye)))
+  return encoder.encode(retryOf(bye) + dataBlock(JSON.stringify(bye)))
+}
+
+/** A stream that is told to move on goes on for a while; a bare EventSource understands only this of it. */
+function waitOf({ kind, json }: OutItem): string {
+  return kind === 'control' && json.startsWith(BYE) ? retryOf(JSON.parse(json) as ByeEvent) : ''
+}
+
+function retryOf({ retryAfter }: ByeEvent): string {
+  return retryAfter === undefined ? '' : `retry: ${Math.round(retryAfter)}\n`
 }
 
 /** In JSON a raw line end can only be space between tokens; left in, it would let whoever wrote the payload forge events. */
