@@ -472,6 +472,39 @@ describe('hand-over', () => {
     ])
   })
 
+  it.each([['websocket'], ['sse']] as const)(
+    'opens its successor over %s when a node that goes says so, and keeps the present stream while that is refused',
+    async (rung) => {
+      const { clock, connected, connection, links, last, messages, open, statuses } = setUp([rung])
+      await connected()
+      const [old] = links as [FakeLink]
+      old.print({ type: 'bye', error: new RealtimeError('draining', 'Going.').toJSON(), retryAfter: 2000 })
+      // Over SSE it wants more than the present stream has, and has to open another one.
+      connection.subscribe('b', 0)
+      if (rung === 'sse') {
+        await clock.advanceAsync(0)
+        last().end('draining', 0)
+      }
+      await clock.advanceAsync(2000)
+      const begun = links.length
+      for (let i = 0; i < 20_000; i += 10) {
+        // The balancer has it come to the same node again and again.
+        if (last() !== old && !last().closed) last().end('draining', 0)
+        await clock.advanceAsync(10)
+      }
+      const tries = links.length - begun
+      expect(tries).toBeGreaterThan(4)
+      expect(tries).toBeLessThan(10)
+      expect(old.closed).toBe(false)
+      old.message('a', 1)
+      expect(messages()).toEqual([1])
+      while (last().closed) await clock.advanceAsync(100)
+      last().prove('c1')
+      expect(open()).toEqual([last()])
+      expect(statuses).toEqual(['connecting', 'connected'])
+    },
+  )
+
   it('discards a stream that would skip what another one established meanwhile', async () => {
     const { clock, connected, connection, links, last, open, told } = setUp(['websocket'])
     await connected()

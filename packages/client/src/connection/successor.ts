@@ -126,7 +126,8 @@ export class Successor {
         break
       default:
         this.#failures++
-        if (this.#stuck && streams.current !== null) {
+        // Our server that answers, be it with a no, shows that a second stream can be had.
+        if (blame === 'path' && this.#stuck && streams.current !== null) {
           streams.fail(streams.current)
           return
         }

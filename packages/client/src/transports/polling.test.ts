@@ -42,10 +42,10 @@ function setUp(rung: 'long-poll' | 'poll', pause = 0) {
               await this.respond(new Response(JSON.stringify(full), { headers: answerHeaders }))
             },
             async respond(response) {
-              const seen = () => quiet.length + closed.length + polls.length
+              const seen = () => quiet.length + closed.length + polls.length + clock.pending
               const before = seen()
               resolve(response)
-              // A body is read in turns of the real event loop; each answer ends in one of the three.
+              // A body is read in turns of the real event loop; each answer ends in one of the four.
               while (seen() === before) await new Promise(setImmediate)
               await settled()
             },
@@ -231,6 +231,39 @@ describe.each(['poll', 'long-poll'] as const)('%s', (rung) => {
     const body = JSON.stringify({ error: { code: 'forbidden', message: 'No.' } })
     await last().respond(new Response(body, { status: 403, headers: { 'content-type': 'application/json' } }))
     expect(closed).toMatchObject([{ error: { code: 'forbidden' }, status: 403 }])
+  })
+
+  it('goes to the next node when one is about to go, and ends when there is none for a while', async () => {
+    const draining = () =>
+      new Response(JSON.stringify({ error: { code: 'draining', message: 'Bye.' } }), {
+        status: 503,
+        headers: { 'content-type': 'application/json', 'retry-after': '0' },
+      })
+    const { clock, closed, last, open, polls } = setUp(rung)
+    await open()
+    await last().answer({})
+    await clock.advanceAsync(0)
+    for (const refusals of [3, 5]) {
+      for (let i = 1; i <= refusals; i++) {
+        const before = polls.length
+        await last().respond(draining())
+        await clock.advanceAsync(2000)
+        expect(polls).toHaveLength(before + 1)
+      }
+      if (refusals < 5) await last().answer({ events: [{ type: 'beat' }], next: 100 })
+      await clock.advanceAsync(100)
+    }
+    expect(closed).toEqual([])
+    await last().respond(draining())
+    expect(closed).toMatchObject([{ error: { code: 'draining' } }])
+  })
+
+  it('ends when its first poll comes to a node that is about to go', async () => {
+    const { closed, last, open } = setUp(rung)
+    await open()
+    const body = JSON.stringify({ error: { code: 'draining', message: 'Bye.' } })
+    await last().respond(new Response(body, { status: 503, headers: { 'content-type': 'application/json' } }))
+    expect(closed).toMatchObject([{ error: { code: 'draining' } }])
   })
 
   it('ends when somebody else answers', async () => {

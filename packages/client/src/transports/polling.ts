@@ -9,6 +9,8 @@ const HOLD = 25
 const SHORTEST_HOLD = 6
 /** An empty answer to a held poll that came sooner than this (ms) was not held: don't ask in a circle. */
 const AT_ONCE = 1000
+/** Pauses (ms) after the polls in a row that a node refused which is about to go: balancers take a moment to leave it out. */
+const ELSEWHERE = [0, 250, 500, 1000, 2000] as const
 
 export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: Clock): Transport {
   let hold = rung === 'long-poll' ? HOLD : 0
@@ -21,6 +23,7 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
       let closed = false
       let first = true
       let degraded = false
+      let sentOn = 0
       let etag: string | undefined
       let next: number = times.pollFloor
 
@@ -48,6 +51,12 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
           // What is thrown here is a refusal; all else is the network's.
           const reason: Closed =
             typeof error === 'object' && error !== null && 'error' in error ? (error as Closed) : { error: null }
+          // There is no link that would be lost by it: only the next poll is to go to another node.
+          const pause = reason.error?.code === 'draining' && !first ? ELSEWHERE[sentOn++] : undefined
+          if (pause !== undefined) {
+            timer = clock.setTimeout(poll, pause)
+            return
+          }
           const cut =
             reason.error === null && wait > 0 && (clock.monotonic() - asked > AT_ONCE || reason.status === 504)
           if (!cut || hold / 2 < SHORTEST_HOLD) return end(reason)
@@ -90,6 +99,7 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
           first = false
         } else listener.events(wellAgain([]))
         if (closed || signal.aborted) return
+        sentOn = 0
         // Behind the events: a valid answer is the proof.
         const pause = hold > 0 ? next : Math.max(next, start.pause())
         listener.alive(pause)
