@@ -11,9 +11,14 @@ export function createApp(redisUrl: string) {
   return createRealtime({
     broker: redis(redisUrl),
     pollFloor: 200,
+    authenticate: (request) => {
+      const token = request.headers.get('authorization')?.slice('Bearer '.length)
+      return token === undefined ? null : { id: token }
+    },
     channels: {
       'log:{n}': { message, subscribe: 'public', publish: 'public', history: { size: 10_000, ttl: '1h' } },
       'live:{n}': { message, subscribe: 'public', publish: 'public', delivery: 'live' },
+      'here:{n}': { message, subscribe: 'public', presence: z.object({}) },
     },
   })
 }

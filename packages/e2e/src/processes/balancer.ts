@@ -5,6 +5,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class Balancer {
   /** Connections that each target got. */
   readonly connections: number[]
+  /** When each connection came: milliseconds of `performance.now()`. */
+  readonly arrivals: number[] = []
   /** Connections that found a target down and went to another one. */
   passedOver = 0
   readonly #server: Server
@@ -15,6 +17,7 @@ export class Balancer {
     this.connections = targets.map(() => 0)
     this.#server = createServer({ pauseOnConnect: true }, (client) => {
       this.#keep(client)
+      this.arrivals.push(performance.now())
       this.#forward(client, targets, targets.length)
     })
   }

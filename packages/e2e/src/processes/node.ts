@@ -11,6 +11,8 @@ export interface NodeSettings {
   readonly port: number
 }
 
+type Drain = NonNullable<Parameters<App['close']>[0]>['drain'] & {}
+
 export type NodeTold =
   | { readonly type: 'ready'; readonly port: number }
   | { readonly type: 'published'; readonly sequence: number; readonly id: string | null }
@@ -18,7 +20,8 @@ export type NodeTold =
 
 export type NodeAsked =
   | { readonly type: 'publish'; readonly channel: Parameters<App['publish']>[0]; readonly sequence: number }
-  | { readonly type: 'close' }
+  /** With a drain it stops listening first, as the guides say. */
+  | { readonly type: 'close'; readonly drain?: Drain }
 
 const { redisUrl, port } = settings<NodeSettings>()
 const rt = createApp(redisUrl)
@@ -26,7 +29,7 @@ const server = createServer()
 rt.attach(server)
 
 const { tell, leave } = parent<NodeTold, NodeAsked>((asked) => {
-  if (asked.type === 'close') void close()
+  if (asked.type === 'close') void close(asked.drain)
   else void publish(asked.channel, asked.sequence)
 })
 
@@ -40,9 +43,14 @@ async function publish(channel: Parameters<App['publish']>[0], sequence: number)
   }
 }
 
-async function close(): Promise<void> {
-  await rt.close()
-  server.close()
+async function close(drain: Drain | undefined): Promise<void> {
+  if (drain === undefined) {
+    await rt.close()
+    server.close()
+  } else {
+    server.close()
+    await rt.close({ drain })
+  }
   leave()
 }
 
