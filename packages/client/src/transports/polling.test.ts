@@ -205,10 +205,12 @@ describe('a long poll', () => {
     expect(closed).toHaveLength(1)
   })
 
-  it('ends when it fails at once: nobody held it', async () => {
+  it('ends when it fails at once, and once more: nobody held it', async () => {
     const { closed, last, open } = setUp('long-poll')
     await open()
     await last().answer({})
+    await last().fail()
+    expect(closed).toEqual([])
     await last().fail()
     expect(closed).toHaveLength(1)
   })
@@ -231,6 +233,28 @@ describe.each(['poll', 'long-poll'] as const)('%s', (rung) => {
     const body = JSON.stringify({ error: { code: 'forbidden', message: 'No.' } })
     await last().respond(new Response(body, { status: 403, headers: { 'content-type': 'application/json' } }))
     expect(closed).toMatchObject([{ error: { code: 'forbidden' }, status: 403 }])
+  })
+
+  it('asks once more, and with the same patience the next time, when its connection is gone', async () => {
+    const { clock, closed, last, open, polls } = setUp(rung)
+    await open()
+    for (let i = 0; i < 3; i++) {
+      await last().answer({ events: [{ type: 'beat' }], next: 100 })
+      await clock.advanceAsync(100)
+      const before = polls.length
+      await last().fail()
+      expect(polls).toHaveLength(before + 1)
+    }
+    expect(closed).toEqual([])
+    await last().fail()
+    expect(closed).toHaveLength(1)
+  })
+
+  it('ends when its first poll does not come through', async () => {
+    const { closed, last, open } = setUp(rung)
+    await open()
+    await last().fail()
+    expect(closed).toHaveLength(1)
   })
 
   it('goes to the next node when one is about to go, and ends when there is none for a while', async () => {

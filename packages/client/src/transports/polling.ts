@@ -24,6 +24,7 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
       let first = true
       let degraded = false
       let sentOn = 0
+      let failures = 0
       let etag: string | undefined
       let next: number = times.pollFloor
 
@@ -57,6 +58,9 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
             timer = clock.setTimeout(poll, pause)
             return
           }
+          // It met a kept connection that was being closed: browsers then ask once more by themselves, others do not.
+          const met = reason.error === null && reason.status === undefined && clock.monotonic() - asked < AT_ONCE
+          if (met && !first && failures++ === 0) return poll()
           const cut =
             reason.error === null && wait > 0 && (clock.monotonic() - asked > AT_ONCE || reason.status === 504)
           if (!cut || hold / 2 < SHORTEST_HOLD) return end(reason)
@@ -99,7 +103,7 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
           first = false
         } else listener.events(wellAgain([]))
         if (closed || signal.aborted) return
-        sentOn = 0
+        sentOn = failures = 0
         // Behind the events: a valid answer is the proof.
         const pause = hold > 0 ? next : Math.max(next, start.pause())
         listener.alive(pause)

@@ -67,7 +67,8 @@ function look(): void {
 }
 
 function open(name: string, rung: Rung, channel: number): Promise<unknown> {
-  const count = (counts[rung] ??= { clients: 0, deliveries: 0, wrong: [], reconnecting: 0, errors: [] })
+  const count = counts[rung] ?? { clients: 0, deliveries: 0, wrong: [], reconnecting: 0, errors: [] }
+  counts[rung] = count
   count.clients++
   const client = createClient<App>(url, { transports: [rung], token: name })
   closing.push(() => client.close())
