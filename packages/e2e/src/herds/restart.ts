@@ -17,7 +17,7 @@ export interface RestartSettings {
 }
 
 export interface Restart {
-  /** Connections per second from the beginning of this drain on, one number for each second up to its end. */
+  /** Connections per second from the beginning of this drain on, one number for each second up to the end of the process. */
   readonly arrivals: readonly number[]
   /** Milliseconds from the signal to the end of the process. */
   readonly took: number
@@ -63,7 +63,7 @@ export async function restartUnder({ herds, channels, pace, drain }: RestartSett
       child.ask({ type: 'close', drain })
       const exit = await child.exited
       const took = performance.now() - begin
-      const seconds = new Array<number>(Math.ceil(drain / 1000)).fill(0)
+      const seconds = new Array<number>(Math.ceil(took / 1000)).fill(0)
       for (const at of balancer.arrivals) {
         const second = Math.floor((at - begin) / 1000)
         if (second in seconds) seconds[second] = (seconds[second] ?? 0) + 1

@@ -18,7 +18,7 @@ export class Balancer {
     this.#server = createServer({ pauseOnConnect: true }, (client) => {
       this.#keep(client)
       this.arrivals.push(performance.now())
-      this.#forward(client, targets, targets.length)
+      this.#forward(client, targets, this.#turn++ % targets.length, targets.length)
     })
   }
 
@@ -40,13 +40,13 @@ export class Balancer {
     await once(this.#server, 'close')
   }
 
-  #forward(client: Socket, targets: readonly number[], left: number): void {
+  /** Tries them all, beginning with the one whose turn it is. */
+  #forward(client: Socket, targets: readonly number[], turn: number, left: number): void {
     if (left === 0) return void client.destroy()
-    const turn = this.#turn++ % targets.length
     const target = connect(targets[turn] as number, '127.0.0.1')
     const next = () => {
       this.passedOver++
-      this.#forward(client, targets, left - 1)
+      this.#forward(client, targets, (turn + 1) % targets.length, left - 1)
     }
     target.once('error', next)
     target.once('connect', () => {
