@@ -1,12 +1,12 @@
 /** Many clients as a process, each on one transport: they hear a numbered channel each, and count what no restart of a node may show. */
-import { createClient, type Rung } from '@rt/client'
+import { createClient, type TransportName } from '@rt/client'
 import { type App, log } from '../processes/app.ts'
 import { parent, settings } from '../processes/child.ts'
 
 export interface HerdSettings {
   readonly url: string
   /** How many on each transport. */
-  readonly clients: Partial<Readonly<Record<Rung, number>>>
+  readonly clients: Partial<Readonly<Record<TransportName, number>>>
   /** The clients take turns in hearing one of so many. */
   readonly channels: number
   /** Everybody is present in one channel, and somebody watches it. */
@@ -30,7 +30,7 @@ export type HerdTold =
   /** All have heard up to what {@link HerdAsked} said. */
   | {
       readonly type: 'heard'
-      readonly counts: Partial<Record<Rung, HerdCount>>
+      readonly counts: Partial<Record<TransportName, HerdCount>>
       /** What the watcher was told of members after `ready`. */
       readonly presence: readonly string[]
     }
@@ -43,7 +43,7 @@ export type HerdAsked =
 const TOGETHER = 50
 
 const { url, clients: sizes, channels, present } = settings<HerdSettings>()
-const counts: Partial<Record<Rung, HerdCount>> = {}
+const counts: Partial<Record<TransportName, HerdCount>> = {}
 const presence: string[] = []
 const closing: (() => void)[] = []
 /** The number of its channel and what it heard last, for each client. */
@@ -66,7 +66,7 @@ function look(): void {
   tell({ type: 'heard', counts, presence })
 }
 
-function open(name: string, rung: Rung, channel: number): Promise<unknown> {
+function open(name: string, rung: TransportName, channel: number): Promise<unknown> {
   const count = counts[rung] ?? { clients: 0, deliveries: 0, wrong: [], reconnecting: 0, errors: [] }
   counts[rung] = count
   count.clients++

@@ -118,7 +118,7 @@ describe('a drain', () => {
     expect([isDone(), clock.pending]).toEqual([true, 0])
   })
 
-  it('ends what is left, in small steps, and gives them no time to come back at', async () => {
+  it('ends what is left, in small steps, and has them come back within two seconds', async () => {
     const { clock, all, isDone } = setUp(4000)
     await clock.advanceAsync(MS - 1)
     const ended = () => all.filter((stream) => stream.ended).length
@@ -131,8 +131,22 @@ describe('a drain', () => {
     }
     await clock.advanceAsync(20)
     expect(clock.monotonic()).toBeLessThanOrEqual(MS + 1000)
-    expect(all.every(({ error }) => error?.code === 'draining' && error.retryAfter === undefined)).toBe(true)
+    const waits = all.map(({ error }) => error?.retryAfter ?? -1)
+    expect(all.every(({ error }) => error?.code === 'draining')).toBe(true)
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(0)
+    expect(Math.max(...waits)).toBeLessThan(2000)
+    expect(Math.max(...waits)).toBeGreaterThan(1500)
     expect([isDone(), clock.pending]).toEqual([true, 0])
+  })
+
+  it('has few come back sooner: at the pace of the others', () => {
+    const { clock, all } = setUp(1000)
+    clock.advance(SPREAD)
+    for (const stream of all.slice(0, 990)) stream.leave()
+    clock.advance(MS - SPREAD)
+    const waits = all.slice(990).map(({ error }) => error?.retryAfter ?? -1)
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(0)
+    expect(Math.max(...waits)).toBeLessThan(MS / 100)
   })
 
   it('says nothing to who went before it was told', () => {

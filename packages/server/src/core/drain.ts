@@ -20,6 +20,9 @@ export interface DrainOptions {
 /** Milliseconds from one step to the next, how many streams a step takes at least, and how many steps the end may take. */
 const STEP = { ms: 20, streams: 100, atEnd: 50 } as const
 
+/** Milliseconds over which those come back at most that were still there at the end: they are out meanwhile. */
+const COMEBACK = 2_000
+
 /** The last part of a drain, in which nobody is told to go: those that were told last, or were sent back to this node, still need it to arrive elsewhere. */
 const REST = { part: 0.2, longest: 5_000 } as const
 
@@ -27,7 +30,12 @@ export class Drain {
   /** No stream is left. */
   readonly done: Promise<void>
   readonly #clock: Clock
+  readonly #ms: number
+  /** How many there were at the beginning. */
+  readonly #all: number
   readonly #end: number
+  /** Milliseconds over which as many as were still there at the end come back at the pace of the others. */
+  #comeback: number | null = null
   /** Those that are still here, with the time at which each is to go. */
   readonly #left: Map<Leaving, number>
   readonly #untold: Iterator<[Leaving, number]>
@@ -40,6 +48,8 @@ export class Drain {
     const now = clock.monotonic()
     const spread = ms - Math.min(ms * REST.part, REST.longest)
     this.#clock = clock
+    this.#ms = ms
+    this.#all = all.length
     this.#end = now + ms
     // One in each of as many equal parts of the time: flatter than if each were drawn by itself.
     this.#left = new Map(all.map((stream, i) => [stream, now + (spread * (i + Math.random())) / all.length]))
@@ -88,16 +98,16 @@ export class Drain {
   }
 
   #endSome(): void {
+    this.#comeback ??= Math.min(COMEBACK, (this.#ms * this.#left.size) / this.#all)
     let some = Math.max(STEP.streams, Math.ceil(this.#left.size / STEP.atEnd))
     for (const stream of this.#left.keys()) {
       if (some-- === 0) return
       this.#left.delete(stream)
-      // Without a time: each transport draws one, so that they do not come back as one.
-      stream.end(leaving(undefined))
+      stream.end(leaving(Math.floor(this.#comeback * Math.random())))
     }
   }
 }
 
-function leaving(retryAfter: number | undefined): RealtimeError {
-  return new RealtimeError('draining', 'This node is closing.', retryAfter === undefined ? {} : { retryAfter })
+function leaving(retryAfter: number): RealtimeError {
+  return new RealtimeError('draining', 'This node is closing.', { retryAfter })
 }

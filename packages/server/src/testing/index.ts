@@ -1,6 +1,7 @@
 /** The door `@rt/server/testing`: what backends and apps test themselves with. */
 
 export { FakeClock } from '@rt/protocol/fake-clock'
+export { Drain, type Leaving } from '../core/drain'
 export { createHub, type HubOptions } from '../core/hub'
 export type { Broker } from '../ports/broker'
 export type { ChannelRules, Hub, Stream, StreamRequest, SubscriptionRequest } from '../ports/hub'
