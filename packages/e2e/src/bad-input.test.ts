@@ -506,6 +506,12 @@ const commandRows: readonly CommandRow[] = [
     result: 'invalid_request' as const,
   })),
   { name: 'no data', text: publish({ data: undefined }), result: 'invalid_request' },
+  { name: 'data and bytes', text: publish({ bytes: 'AQID' }), result: 'invalid_request' },
+  ...['AQI', 'AQ*D', 'AQ-_', 7, null, ['AQID']].map((bytes) => ({
+    name: `bytes ${JSON.stringify(bytes)}`,
+    text: publish({ data: undefined, bytes }),
+    result: 'invalid_request' as const,
+  })),
   ...['', 'a b', 'a\r\nb', '"', 'x'.repeat(65), 7, null, '__proto__.x'].map((messageId) => ({
     name: `messageId ${JSON.stringify(messageId).slice(0, 20)}`,
     text: publish({ messageId }),

@@ -1,4 +1,6 @@
 /** Text ⇄ frames: the only place that parses JSON of the other end. */
+
+import { isBase64 } from './bytes'
 import { RealtimeError } from './errors'
 import type { Command, Json, OpenCommand, ServerEvent, WatchRequest } from './frames'
 import { limits, times } from './limits'
@@ -119,8 +121,9 @@ function toCommand(entry: unknown): Command {
   if (!isRecord(entry)) throw bad('A command must be an object.')
   switch (entry['type']) {
     case 'publish': {
-      const { messageId, data } = entry
-      if (data === undefined) throw bad('`data` is missing.')
+      const { messageId, data, bytes } = entry
+      if ((data === undefined) === (bytes === undefined)) throw bad('One of `data` and `bytes` is needed.')
+      if (bytes !== undefined && !isBase64(bytes)) throw bad('`bytes` must be base64.')
       if (messageId !== undefined && !isMessageId(messageId)) {
         throw bad(`\`messageId\` must be 1 to ${limits.messageIdLength} letters, digits, "_" or "-".`)
       }
@@ -128,7 +131,7 @@ function toCommand(entry: unknown): Command {
         type: 'publish',
         ref: ref(entry['ref']),
         channel: channelName(entry['channel']),
-        data: data as Json,
+        ...(bytes === undefined ? { data: data as Json } : { bytes }),
         ...(messageId !== undefined && { messageId }),
       }
     }

@@ -56,12 +56,14 @@ export type PatternOf<C extends Contract, Name extends string> = Name extends un
   : never
 
 /** A value as it arrives after JSON: a `Date` is a string, what has `toJSON` is what that returns. */
-export type AsJson<T> = T extends { toJSON(): infer J }
-  ? AsJson<J>
-  : T extends string | number | boolean | null | undefined
-    ? T
-    : T extends bigint | symbol | ((...args: never[]) => unknown)
-      ? never
-      : T extends object
-        ? { [K in keyof T]: AsJson<T[K]> }
-        : T
+export type AsJson<T> = T extends Uint8Array
+  ? Uint8Array
+  : T extends { toJSON(): infer J }
+    ? AsJson<J>
+    : T extends string | number | boolean | null | undefined
+      ? T
+      : T extends bigint | symbol | ((...args: never[]) => unknown)
+        ? never
+        : T extends object
+          ? { [K in keyof T]: AsJson<T[K]> }
+          : T

@@ -1,4 +1,5 @@
 /** Every event (server to client) and command (client to server), the same on each transport; docs/protocol.md tells it in prose. */
+import type { Payload } from './bytes'
 import type { ErrorBody } from './errors'
 import type { Id } from './ids'
 
@@ -46,7 +47,12 @@ export interface SubscribedEvent {
 }
 
 /** A publication outside the stream: in `subscribed.history` and in answers to `history`. */
-export type HistoryItem = Omit<MessageEvent, 'type' | 'channel'>
+export type HistoryItem = Payload & {
+  readonly id: Id
+  readonly messageId: string
+  /** Identity id of the publisher; absent when the server published. */
+  readonly from?: string
+}
 
 /** The channel is not, or no longer, on this stream; with `error` when that was not asked for. */
 export interface UnsubscribedEvent {
@@ -56,24 +62,18 @@ export interface UnsubscribedEvent {
 }
 
 /** A publication of a logged channel. */
-export interface MessageEvent {
+export type MessageEvent = HistoryItem & {
   readonly type: 'message'
   readonly channel: string
-  readonly id: Id
-  readonly messageId: string
-  /** Identity id of the publisher; absent when the server published. */
-  readonly from?: string
-  readonly data: Json
 }
 
 /** A message of a `live` channel: outside the clock, moves no cursor. (`source`, `seq`) tells copies apart. */
-export interface LiveEvent {
+export type LiveEvent = Payload & {
   readonly type: 'live'
   readonly channel: string
   readonly source: string
   readonly seq: number
   readonly from?: string
-  readonly data: Json
 }
 
 /** Publications of this channel may be missing at this place of the stream. */
@@ -230,11 +230,10 @@ export interface OpenCommand {
   readonly token?: string
 }
 
-export interface PublishCommand {
+export type PublishCommand = Payload & {
   readonly type: 'publish'
   readonly ref: number
   readonly channel: string
-  readonly data: Json
   /** Made by the publisher; the same one again within the dedupe window is stored once. Optional for bare clients. */
   readonly messageId?: string
 }

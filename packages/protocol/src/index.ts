@@ -1,3 +1,4 @@
+export * from './bytes'
 export * from './clock'
 export * from './codec'
 export * from './contract'

@@ -1,6 +1,7 @@
 /** The door `@rt/server`. */
 export { type ErrorBody, type ErrorCode, type Issue, isRealtimeError, RealtimeError } from '@rt/protocol'
 export { memory } from './backends/memory/broker'
+export { bytes } from './bytes'
 export {
   type Channel,
   type ChannelOptions,

@@ -7,6 +7,7 @@ import {
   type Id,
   limits,
   type PatternOf,
+  payloadOf,
   RealtimeError,
   systemClock,
   timeOfId,
@@ -292,8 +293,8 @@ export function createRealtime(
         throw new RealtimeError('invalid_request', `\`last\` must be a whole number from 1 to ${limits.history}.`)
       }
       return (await hub.history(name, channel.rules, last)).map((json) => {
-        const { id, messageId, from = null, data } = JSON.parse(json) as HistoryItem
-        return { id, time: timeOfId(id), messageId, from, data }
+        const { id, messageId, from = null, ...payload } = JSON.parse(json) as HistoryItem
+        return { id, time: timeOfId(id), messageId, from, data: payloadOf(payload) as never }
       })
     },
 

@@ -5,8 +5,10 @@ import {
   type Id,
   type Json,
   limits,
+  payloadOf,
   RealtimeError,
   timeOfId,
+  toBase64,
   toRealtimeError,
 } from '@rt/protocol'
 import { Listeners } from '../listeners'
@@ -71,7 +73,7 @@ export class Channel implements AsyncIterable<AnyMessage> {
     const order: Order = {
       type: 'publish',
       channel: this.name,
-      data: data as Json,
+      ...(data instanceof Uint8Array ? { bytes: toBase64(data) } : { data: data as Json }),
       messageId: options.messageId ?? randomId(),
     }
     const value = await this.#port.execute(order, options.signal)
@@ -97,8 +99,9 @@ export class Channel implements AsyncIterable<AnyMessage> {
         return
       }
       case 'live': {
-        const { data, from } = delivery.message
+        const { from } = delivery.message
         const { name: channel } = this
+        const data = payloadOf(delivery.message)
         this.#spread({ channel, data, from: from ?? null, id: null, messageId: null, time: this.#port.now() })
         return
       }
@@ -241,7 +244,8 @@ export class Channel implements AsyncIterable<AnyMessage> {
     this.#state = undefined
   }
 
-  #message({ data, id, messageId, from }: HistoryItem): AnyMessage {
-    return { channel: this.name, data, from: from ?? null, id, messageId, time: timeOfId(id) }
+  #message(item: HistoryItem): AnyMessage {
+    const { id, messageId, from = null } = item
+    return { channel: this.name, data: payloadOf(item), from, id, messageId, time: timeOfId(id) }
   }
 }

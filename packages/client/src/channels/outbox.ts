@@ -22,12 +22,9 @@ export const capacity = { commands: 1000, bytes: 1024 * 1024 } as const
 const FRAME = limits.frameBytes - 2
 
 /** A command without what the outbox gives it. */
-export type Order =
-  | Omit<PublishCommand, 'ref'>
-  | Omit<HistoryCommand, 'ref'>
-  | Omit<EnterCommand, 'ref'>
-  | Omit<LeaveCommand, 'ref'>
-  | Omit<ListCommand, 'ref'>
+export type Order = WithoutRef<PublishCommand | HistoryCommand | EnterCommand | LeaveCommand | ListCommand>
+
+type WithoutRef<C> = C extends unknown ? Omit<C, 'ref'> : never
 
 /** What carries a frame: a link, or one POST. Commands on one carrier are executed in order. */
 export type Carrier = object

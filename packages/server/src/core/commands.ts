@@ -5,6 +5,7 @@ import {
   isRealtimeError,
   type Json,
   limits,
+  payloadOf,
   RealtimeError,
   type ServerEvent,
   toRealtimeError,
@@ -69,9 +70,10 @@ export function createCommands(options: CommandsOptions): RunCommand {
   }
 
   const table: Table = {
-    async publish({ ref, channel, data, messageId }, { identity, sequence }) {
+    async publish({ ref, channel, messageId, ...payload }, { identity, sequence }) {
       // Only what comes before the broker is waited for in line: the broker keeps the order of calls, and the next need not wait for its answer.
       const sent = await sequence(channel, async () => {
+        const data = payloadOf(payload)
         const store = await publishing.prepare({ channel, data, messageId, publisher: { client: identity } })
         return { stored: store() }
       })
@@ -134,7 +136,7 @@ export function createCommands(options: CommandsOptions): RunCommand {
       await sequence(`presence ${name}`, async () => {
         const channel = await attended(name, identity)
         const seat = { channel: name, member: demandIdentity(identity), client }
-        const json = await readPayload(presenceOf(channel), state, limits.presenceBytes)
+        const json = await readPayload.json(presenceOf(channel), state, limits.presenceBytes)
         await (stream === null ? hub.presence.enter(seat, json, null) : stream.handle.enter(seat, json))
       })
       return { type: 'result', ref, value: null }

@@ -25,7 +25,7 @@ export function historyJson(entry: Entry): string {
   return `{"id":"${entry.id}",${entry.body}}`
 }
 
-/** `body`: members `"source":…,"seq":…,"from":…,"data":…`. */
+/** `body`: members `"source":…,"seq":…,"from":…` and the payload's. */
 export function liveItem(channel: string, body: string): OutItem {
   return { kind: 'live', channel, json: `{"type":"live","channel":"${channel}",${body}}` }
 }

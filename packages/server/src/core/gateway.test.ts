@@ -229,8 +229,8 @@ it('begins nothing when it drains', async () => {
 
 describe('a poll that comes with a seat', () => {
   it.each([
-    ['poll', undefined, 12_500],
-    ['long-poll', undefined, 62_500],
+    ['poll', null, 12_500],
+    ['long-poll', null, 62_500],
     ['poll', 60_000, 150_000],
   ] as const)(
     'keeps a seat for two and a half of its intervals: %s (asked: %s), %i ms',

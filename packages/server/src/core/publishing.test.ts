@@ -2,6 +2,7 @@ import { limits } from '@rt/protocol'
 import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { bytes } from '../bytes'
 import { createNode } from './node.fixture'
 import type { Draft } from './publishing'
 
@@ -25,6 +26,7 @@ function setUp() {
         subscribe: 'public',
       },
       'any:{what}': { message: z.unknown(), publish: 'public' },
+      'doc:{id}': { message: bytes(), publish: 'public' },
       broken: { message: z.string().transform(() => JSON.parse('{')), publish: 'public' },
       'cursor:{doc}': { message: z.number(), delivery: 'live', publish: 'public' },
     },
@@ -50,6 +52,18 @@ describe('what is stored', () => {
     })
     expect(duplicate).toBe(false)
     expect(await stored('chat:1')).toEqual([{ id, messageId: 'm1', from: 'u"1', data: { text: 'hi' } }])
+  })
+
+  it('is base64 where the schema gives bytes', async () => {
+    const { publish, stored } = setUp()
+    await publish({ channel: 'doc:1', data: new Uint8Array([1, 2, 3]), publisher: server })
+    await publish({ channel: 'doc:1', data: Buffer.from('ab'), publisher: server })
+    expect((await stored('doc:1')).map(({ bytes }) => bytes)).toEqual(['AQID', 'YWI='])
+    const refusal = { code: 'invalid_message', issues: [{ message: 'Expected bytes (a Uint8Array).' }] }
+    await expect(publish({ channel: 'doc:1', data: 'AQID', publisher: server })).rejects.toMatchObject(refusal)
+    const much = new Uint8Array(limits.frameBytes)
+    const tooMuch = publish({ channel: 'doc:1', data: much, publisher: server })
+    await expect(tooMuch).rejects.toMatchObject({ code: 'payload_too_large' })
   })
 
   it('has no `from` when the server or nobody published', async () => {

@@ -62,9 +62,9 @@ export function createPublishing({
         `\`messageId\` must be 1 to ${limits.messageIdLength} letters, digits, "_" or "-".`,
       )
     }
-    const json = await readPayload(channel.definition.message, data, limits.frameBytes)
+    const payload = await readPayload.member(channel.definition.message, data, limits.frameBytes)
     const from = 'client' in publisher ? publisher.client?.id : publisher.from
-    const members = `${from === undefined ? '' : `"from":${JSON.stringify(from)},`}"data":${json}`
+    const members = `${from === undefined ? '' : `"from":${JSON.stringify(from)},`}${payload}`
     const { delivery, history } = channel.rules
     if (delivery === 'live') {
       return async () => {

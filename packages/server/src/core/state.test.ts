@@ -39,7 +39,7 @@ function later<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   return { promise, resolve }
 }
 
-const numbers = (items: readonly { readonly data: Json }[] | undefined) =>
+const numbers = (items: readonly { readonly data?: Json }[] | undefined) =>
   items?.map(({ data }) => (data as { n: number }).n)
 
 describe('a channel with a state', () => {
