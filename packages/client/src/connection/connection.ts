@@ -161,6 +161,7 @@ export class Connection {
     this.#streams = streams
     this.#rounds = new Rounds({
       ...parts,
+      away: () => this.#diagnosis.problem !== null && this.#diagnosis.problem !== 'blocked',
       exhausted: (known) => {
         if (known) this.#diagnosis.tell('server')
         else this.#diagnosis.ask()

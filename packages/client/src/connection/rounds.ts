@@ -19,6 +19,8 @@ interface Round {
   retryAfter: number | undefined
   /** It ended since our server spoke. */
   told: boolean
+  /** It follows one in which nothing answered at all: one rung that fails stands for all. */
+  readonly narrow: boolean
 }
 
 export interface RoundsOptions {
@@ -28,6 +30,8 @@ export interface RoundsOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly random: () => number
+  /** Whether it is known that nothing answers, whichever rung is tried. */
+  readonly away: () => boolean
   /** Told when a round ended without a stream; `known`: since the server itself said so, or no token could be had. */
   readonly exhausted: (known: boolean) => void
   /** Told why no token could be had. */
@@ -57,9 +61,9 @@ export class Rounds {
   }
 
   begin(): void {
-    const { ladder, token, exhausted, withoutToken, changed } = this.#options
+    const { ladder, token, away, exhausted, withoutToken, changed } = this.#options
     this.#retryAt = NEVER
-    const round: Round = { left: [], retryAfter: undefined, told: false }
+    const round: Round = { left: [], retryAfter: undefined, told: false, narrow: away() }
     this.#round = round
     token.fetch().then(
       () => {
@@ -105,7 +109,7 @@ export class Rounds {
   /** The proven stream ended: what comes next is a round in which the other stream that is being opened, if there is one, is already on its way. */
   lost(retryAfter: number | undefined, next: Attempt | undefined): void {
     const { streams, ladder } = this.#options
-    const round: Round = { left: [], retryAfter, told: false }
+    const round: Round = { left: [], retryAfter, told: false, narrow: false }
     this.#round = round
     if (next === undefined) return
     round.left = ladder.order().filter((rung) => rung !== next.rung)
@@ -117,8 +121,10 @@ export class Rounds {
     const { streams, ladder } = this.#options
     const round = this.#round
     if (round === null) return
-    if (blame === 'path') ladder.failed(attempt.rung)
-    else {
+    if (blame === 'path') {
+      ladder.failed(attempt.rung)
+      if (round.narrow) round.left = []
+    } else {
       // Our server answered: the path is fine, and the other rungs would hear the same.
       ladder.proven(attempt.rung)
       round.told = true
