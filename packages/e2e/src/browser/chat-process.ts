@@ -1,4 +1,4 @@
-/** The built demo as a real process, the way `npm start` runs it; used by chat.test.ts. */
+/** The built demo as a real process, the way `npm start` runs it; used by the chat tests. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
