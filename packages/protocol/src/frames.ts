@@ -22,6 +22,8 @@ export interface HelloEvent {
   readonly heartbeat: number
   /** Milliseconds after which the client should open a new stream (make before break); absent: never. */
   readonly life?: number
+  /** The identity id that the server sees in this client; absent: nobody in particular. */
+  readonly identity?: string
 }
 
 /** From here on the cursor says: everything up to it was printed for every established channel of this stream. */
@@ -191,6 +193,8 @@ export type ServerEvent =
 export interface PollBody {
   readonly events: readonly ServerEvent[]
   readonly cursor: string
+  /** As in `hello`. */
+  readonly identity?: string
   /** Milliseconds after which to ask again: 0 after a long poll, the floor after a short one. */
   readonly next: number
 }

@@ -96,7 +96,9 @@ function setUp(
       const close = () => {
         link.closed = true
       }
-      if (rung === 'websocket') return { send: (text) => link.sent.push(...(JSON.parse(text) as unknown[])), close }
+      if (rung === 'websocket') {
+        return { send: (text) => link.sent.push(...(JSON.parse(text) as unknown[])), inPlace: true, close }
+      }
       if (rung === 'sse' || rung === 'sse-post') return { close }
       return { refresh: () => void link.refreshed++, close }
     },

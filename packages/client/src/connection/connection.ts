@@ -480,7 +480,7 @@ export class Connection {
         this.#wanted.accept(attempt, event)
         if (event.type === 'cursor') this.#watching.accept(attempt, event)
         // A WebSocket takes commands from here on.
-        if (event.type === 'hello' && attempt.link.send !== undefined) this.#wanted.sync()
+        if (event.type === 'hello' && attempt.link.inPlace) this.#wanted.sync()
     }
   }
 

@@ -213,6 +213,6 @@ export class Successor {
   get #stuck(): boolean {
     const { streams, version } = this.#options
     const { current } = streams
-    return this.#failures > 2 && current?.version !== version() && current?.link.send === undefined
+    return this.#failures > 2 && current?.version !== version() && !current?.link.inPlace
   }
 }

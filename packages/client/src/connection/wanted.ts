@@ -55,7 +55,7 @@ export class Wanted {
     for (const attempt of streams.all) {
       if (!attempt.stream.requested.has(channel)) continue
       if (attempt !== streams.current) attempt.outdated = true
-      else if (attempt.link.send !== undefined) this.#leave(attempt, channel)
+      else if (attempt.link.inPlace) this.#leave(attempt, channel)
     }
     this.changed()
   }
@@ -110,7 +110,7 @@ export class Wanted {
     if (current === null) return
     const { link, stream } = current
     if (current.proven && stream.missed) replace()
-    if (link.send !== undefined) this.#command(current)
+    if (link.inPlace) this.#command(current)
     else if (current.proven && current.version !== this.#version) {
       if (link.refresh === undefined) replace()
       else {

@@ -38,7 +38,7 @@ export class Watching {
       if (!attempt.watch.requested.has(channel)) continue
       // It asks for what lies behind a list that is forgotten now.
       if (attempt !== streams.current) attempt.outdated = true
-      else if (attempt.link.send !== undefined) this.#leave(attempt, channel)
+      else if (attempt.link.inPlace) this.#leave(attempt, channel)
     }
     want()
   }

@@ -49,7 +49,9 @@ export interface LinkStart {
 export interface Link {
   /** Sends a frame of commands (JSON text). Absent where commands go by POST. Called only after `hello`. */
   send?(text: string): void
-  /** What is wanted changed: ask again at once. Absent where a change needs a command or a new link. */
+  /** Channels and watches are added and taken off by commands; only with `send`. */
+  readonly inPlace?: true
+  /** What is wanted changed: ask again at once. Absent where a change needs commands or a new link. */
   refresh?(): void
   /** Ends the link without a further call to the listener; frees every timer and socket. */
   close(): void

@@ -85,7 +85,7 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
           signal,
         })
         if (response.status !== 304) {
-          const body = response.status === 200 ? await readBody(response) : null
+          const body = response.status === 200 ? await readPoll(response) : null
           if (signal.aborted) return
           if (body === null) throw await refusal(response)
           etag = response.headers.get('etag') ?? undefined
@@ -95,7 +95,7 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
           // The first one of a long poll was a short one, whose pause is not meant for us.
           else if (wait === 0 && hold > 0) next = 0
           listener.events([
-            ...(first && body.events[0]?.type !== 'hello' ? [HELLO] : []),
+            ...(first && body.events[0]?.type !== 'hello' ? [helloOf(body)] : []),
             ...body.events,
             ...wellAgain(body.events),
             { type: 'cursor', cursor: body.cursor },
@@ -125,11 +125,15 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
   }
 }
 
-const HELLO: ServerEvent = { type: 'hello', version: PROTOCOL_VERSION, node: '', heartbeat: times.heartbeat }
+function helloOf({ identity }: PollBody): ServerEvent {
+  const hello = { type: 'hello', version: PROTOCOL_VERSION, node: '', heartbeat: times.heartbeat } as const
+  return identity === undefined ? hello : { ...hello, identity }
+}
 
 const WELL: ServerEvent = { type: 'status', broker: 'ok' }
 
-async function readBody(response: Response): Promise<PollBody | null> {
+/** The body of an answer to a poll; null when it is somebody else's. */
+export async function readPoll(response: Response): Promise<PollBody | null> {
   if (response.headers.get('content-type')?.includes('json') !== true) return null
   const body = (await response.json()) as Partial<PollBody> | null
   if (body === null || !Array.isArray(body.events) || typeof body.cursor !== 'string' || typeof body.next !== 'number')

@@ -52,7 +52,7 @@ export function websocket(endpoint: URL, environment: Pick<Environment, 'socket'
         () => end(null),
       )
 
-      return { send: (text) => socket?.send(text), close }
+      return { send: (text) => socket?.send(text), inPlace: true, close }
     },
   }
 }

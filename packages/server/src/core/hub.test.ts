@@ -196,6 +196,15 @@ describe('a stream', () => {
     expect(beats).toBeLessThanOrEqual(33)
   })
 
+  it('says in hello whom it takes the client for, if for anybody', async () => {
+    const [ann, nobody] = [new TestWire(), new TestWire()]
+    hub.open({ subscriptions: [fresh('a')], cursor: null, first: [], identity: 'ann' }, ann)
+    hub.open({ subscriptions: [fresh('a')], cursor: null, first: [] }, nobody)
+    await settle()
+    expect(ann.events[0]).toMatchObject({ type: 'hello', identity: 'ann' })
+    expect(nobody.events[0]).not.toHaveProperty('identity')
+  })
+
   it('ends after its planned life', async () => {
     const wire = new TestWire()
     open(wire, fresh('a'))

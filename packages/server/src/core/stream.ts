@@ -104,6 +104,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
       node: host.node,
       heartbeat: this.heartbeat,
       life,
+      ...(identity !== null && { identity }),
     }
     for (const event of [hello, ...request.first]) this.#outbox.push(controlItem(event))
     for (const { channel, rules } of request.subscriptions)

@@ -61,6 +61,16 @@ describe('a short poll', () => {
     })
   })
 
+  test('says whom the server takes the client for, if for anybody', async () => {
+    const print = ({ wire }: Opened) => {
+      wire.write([], '1.1.x')
+      wire.caughtUp?.()
+    }
+    const ann = await poll('channels=a', print, { authorization: 'Bearer ann' })
+    expect(await bodyOf(ann)).toMatchObject({ identity: 'ann', cursor: '1.1.x' })
+    expect(await bodyOf(await poll('channels=a', print))).not.toHaveProperty('identity')
+  })
+
   test('that knows the cursor gets 304 while there is nothing new', async () => {
     const response = await poll(`channels=a&cursor=${CURSOR}`, ({ wire }) => wire.caughtUp?.(), {
       'if-none-match': `"${CURSOR}"`,

@@ -91,7 +91,8 @@ export function createPolling(
           finish({ status: 304, headers: { etag: etag(same), 'cache-control': 'no-store' }, body: null })
           return
         }
-        const body = `{"events":[${events.join(',')}],"cursor":${JSON.stringify(cursor)},"next":${pause}}`
+        const who = open.identity === null ? '' : `"identity":${JSON.stringify(open.identity.id)},`
+        const body = `{"events":[${events.join(',')}],"cursor":${JSON.stringify(cursor)},${who}"next":${pause}}`
         finish(jsonReply(200, body, { etag: etag(cursor) }))
       }
 
