@@ -44,6 +44,13 @@ export class Roster {
     return this.#at
   }
 
+  /** What is known here as a server would say it; null before the first list. */
+  event(channel: string): MembersEvent | null {
+    if (this.#at === undefined || !this.#linked) return null
+    const members = [...this.#members.values()].filter(({ id }) => this.#confirmed.has(id))
+    return { type: 'members', channel, id: this.#id, at: this.#at, known: this.#known, members }
+  }
+
   accept(event: MembersEvent | PresenceEvent): RosterNews | null {
     const first = this.#at === undefined
     // Changes to a list that we do not have: it will come.

@@ -65,6 +65,13 @@ export interface StreamState {
   missed: boolean
 }
 
+/** A place in a channel: in which life of the log, and at which id. Of a `live` channel neither is known. */
+export interface ChannelPlace {
+  readonly channel: string
+  readonly life: Id | undefined
+  readonly newest: Id | undefined
+}
+
 /** What the application is to be told. */
 export type Delivery =
   | { readonly kind: 'message'; readonly channel: string; readonly message: HistoryItem }
@@ -165,6 +172,25 @@ export class Subscriptions {
     if (stream.missed) return false
     for (const [channel, state] of this.#channels) if (state.established && !stream.covered.has(channel)) return false
     return true
+  }
+
+  /** Where the application is in a channel that something established; null: nowhere. */
+  place(channel: string): ChannelPlace | null {
+    const state = this.#channels.get(channel)
+    if (state === undefined || !(state.established || state.live)) return null
+    return { channel, life: state.life, newest: state.newest ?? undefined }
+  }
+
+  /** Where a stream that covers the channel is in it; `newest` is a publication's, told in this life of the log. Null: it does not cover it. */
+  placeOn(stream: StreamState, channel: string): ChannelPlace | null {
+    const state = this.#channels.get(channel)
+    if (state === undefined || stream.missed || !stream.covered.has(channel)) return null
+    const told = [...state.seen.values()].at(-1)
+    return {
+      channel,
+      life: stream.lives.get(channel),
+      newest: told?.losses === state.losses ? told.id : undefined,
+    }
   }
 
   /** Notes that `unsubscribe` was sent on this stream. */

@@ -66,6 +66,12 @@ export class Watches {
     return { channel, ...(since !== undefined && { since }) }
   }
 
+  /** The list of a channel as this stream would tell it first; null: it has not told it, or does not watch. */
+  listOn(side: WatchSide, channel: string): MembersEvent | null {
+    const told = side.requested.has(channel) && !side.leaving.has(channel)
+    return told ? (this.#rosters.get(channel)?.event(channel) ?? null) : null
+  }
+
   /** Notes that `watch` was sent on this stream. */
   join(side: WatchSide, channel: string): void {
     side.requested.add(channel)

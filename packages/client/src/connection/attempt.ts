@@ -11,6 +11,10 @@ export type Purpose = 'connect' | 'climb' | 'switch' | 'replace'
 export interface Attempt {
   readonly rung: Rung
   purpose: Purpose
+  /** It goes over another tab's connection. */
+  readonly relayed: boolean
+  /** It asks for nothing, and so only finds out whether the server is there. */
+  readonly idle: boolean
   readonly stream: StreamState
   /** The token that it showed. */
   readonly token: string | undefined
@@ -48,7 +52,7 @@ export interface Attempt {
 
 /** A stream that is about to be opened. Times are monotonic milliseconds. */
 export function createAttempt(
-  facts: Pick<Attempt, 'rung' | 'purpose' | 'stream' | 'token' | 'version' | 'held' | 'deadline'>,
+  facts: Pick<Attempt, 'rung' | 'purpose' | 'relayed' | 'idle' | 'stream' | 'token' | 'version' | 'held' | 'deadline'>,
   { channels, watch = [], entered = [] }: ResumeRequest,
   now: number,
 ): Attempt {

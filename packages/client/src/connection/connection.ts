@@ -2,20 +2,22 @@
  * The client's one connection: joins the table of states with the streams that it opens, replaces and loses, and says to whom each event goes.
  * Driven by the channels; made by createClient.
  */
-import { errorFromBody, type Json, RealtimeError, type ServerEvent } from '@rt/protocol'
+import { errorFromBody, type Json, type MembersEvent, RealtimeError, type ServerEvent } from '@rt/protocol'
 import { asksForNothing } from '../asks-for-nothing'
 import { type Carrier, type Order, Outbox } from '../channels/outbox'
-import { type Delivery, Subscriptions } from '../channels/subscriptions'
+import { type ChannelPlace, type Delivery, Subscriptions } from '../channels/subscriptions'
 import { type PresenceDelivery, Watches } from '../channels/watches'
 import { Ladder } from '../ladder/ladder'
 import { nameOf } from '../ladder/rungs'
 import { type Problem, type TimedStep, Trace } from '../ladder/trace'
+import type { Companion } from '../ports/companion'
 import type { Environment, Trust } from '../ports/environment'
 import type { Closed, Post, ResumeRequest, Rung, Transport, TransportName } from '../ports/transport'
 import { Alarm, NEVER } from './alarm'
 import type { Attempt } from './attempt'
 import { backoff } from './backoff'
 import { blameOf } from './blame'
+import { type Claim, Claims } from './claims'
 import { Courier } from './courier'
 import { Diagnosis } from './diagnosis'
 import { doubtfulSilence } from './liveness'
@@ -62,7 +64,18 @@ export interface ConnectionOptions {
   readonly client: string
 }
 
+/** Where a stream is that others may go on with. */
+export interface Standing {
+  readonly rung: Rung
+  readonly heartbeat: number
+  readonly degraded: boolean
+  readonly places: readonly ChannelPlace[]
+  readonly members: readonly MembersEvent[]
+}
+
 export class Connection {
+  /** Who shares this connection among the tabs of a browser. */
+  companion: Companion | null = null
   readonly #environment: Environment
   readonly #listener: ConnectionListener
   readonly #subscriptions = new Subscriptions()
@@ -81,6 +94,7 @@ export class Connection {
   readonly #wanted: Wanted
   readonly #watching: Watching
   readonly #memberships: Memberships
+  readonly #claims = new Claims()
   readonly #suspects = new Suspects()
   readonly #courier: Courier
   readonly #alarm: Alarm
@@ -89,6 +103,7 @@ export class Connection {
   #toldTransport: TransportName | null = null
   /** How far the link is trusted at the check that is being made. */
   #trust: Trust = 'look'
+  #identity: string | null | undefined
   /** What the server refused the client with. */
   #failure: RealtimeError | null = null
   #unwatch: (() => void) | null = null
@@ -164,7 +179,8 @@ export class Connection {
       away: () => this.#diagnosis.problem !== null && this.#diagnosis.problem !== 'blocked',
       exhausted: (known) => {
         if (known) this.#diagnosis.tell('server')
-        else this.#diagnosis.ask()
+        // Another tab finds out.
+        else if (streams.relay === null) this.#diagnosis.ask()
         this.#fire('exhausted')
       },
       withoutToken: (error) => (error.retryable ? listener.error(error) : this.#refuse(error)),
@@ -185,14 +201,14 @@ export class Connection {
         this.#memberships.command(attempt)
       },
       asked: (attempt) => this.#memberships.asked(attempt),
-      deliver: (delivery) => listener.deliver(delivery),
+      deliver: (delivery) => this.#deliver(delivery),
     })
     const want = () => this.#wanted.changed()
     this.#watching = new Watching({
       ...parts,
       watches: this.#watches,
       want,
-      tell: (delivery) => listener.presence(delivery),
+      tell: (delivery) => this.#deliverPresence(delivery),
     })
     this.#memberships = new Memberships({
       ...parts,
@@ -200,7 +216,7 @@ export class Connection {
       want,
       execute: (order, sent) => this.execute(order, undefined, sent),
       over: () => this.#over !== null,
-      lost: (channel, error) => listener.expelled(channel, error),
+      lost: (channel, error) => this.#expelled(channel, error),
     })
     this.#courier = new Courier({
       ...parts,
@@ -220,7 +236,7 @@ export class Connection {
   /** The transport of the proven stream. */
   get transport(): TransportName | null {
     const { current } = this.#streams
-    return current?.proven === true ? nameOf(current.rung) : null
+    return current?.proven === true ? nameOf(current.link.rung ?? current.rung) : null
   }
 
   /** Whether there is a stream, and no better rung is looked for. */
@@ -260,39 +276,51 @@ export class Connection {
   /** Moves to this rung without a break and stays there while it works. */
   switchTo(rung: Rung): Promise<void> {
     if (this.#state === 'closed') return Promise.reject(this.#over)
+    this.companion?.separate()
     return this.#successor.switchTo(rung)
   }
 
   subscribe(channel: string, last: number): void {
+    // For other tabs it is established already: here it begins anew, with its history and its state.
+    if (this.#claims.claim('channel', channel)) this.#wanted.remove(channel)
     this.#wanted.add(channel, last)
     this.#fire('need')
   }
 
   unsubscribe(channel: string): void {
-    this.#wanted.remove(channel)
+    if (this.#claims.drop('channel', channel)) this.#wanted.remove(channel)
   }
 
   watch(channel: string): void {
+    if (this.#claims.claim('members', channel)) this.#watching.remove(channel)
     this.#watching.add(channel)
     this.#fire('need')
   }
 
   unwatch(channel: string): void {
-    this.#watching.remove(channel)
+    if (this.#claims.drop('members', channel)) this.#watching.remove(channel)
   }
 
   /** Makes this client present, or changes what it says. */
-  enter(channel: string, state: Json): Promise<void> {
-    return this.#memberships.enter(channel, state)
+  async enter(channel: string, state: Json): Promise<void> {
+    this.#claims.claim('presence', channel)
+    try {
+      await this.#memberships.enter(channel, state)
+    } catch (error) {
+      if (!this.#memberships.has(channel)) this.#claims.drop('presence', channel)
+      throw error
+    }
   }
 
   /** As {@link enter} where this client has entered. */
-  update(channel: string, state: Json): Promise<void> {
-    return this.#memberships.update(channel, state)
+  async update(channel: string, state: Json): Promise<void> {
+    if (this.#claims.owns('presence', channel)) return this.#memberships.enter(channel, state)
+    const message = `This client has not entered "${channel}".`
+    throw new RealtimeError('invalid_request', message, { hint: 'Call presence.enter() first.', outcome: 'failed' })
   }
 
-  leave(channel: string): Promise<void> {
-    return this.#memberships.leave(channel)
+  async leave(channel: string): Promise<void> {
+    if (this.#claims.drop('presence', channel)) await this.#memberships.leave(channel)
   }
 
   /** Sends a command as soon as there is a link, and again until it is answered. `sent` is told each time by what it goes. */
@@ -314,6 +342,85 @@ export class Connection {
     return answer
   }
 
+  // ── For the companion, which shares it with other tabs ─────────────────────────────────────────────────────────
+
+  /** Whom the server takes this client for, as its own streams were told; null: nobody in particular. Undefined: nothing told it. */
+  get identity(): string | null | undefined {
+    return this.#identity
+  }
+
+  /** There is nothing to share, and nothing to hold for others: the client is closed, refused, or in the back/forward cache. */
+  get away(): boolean {
+    return this.#state === 'closed' || this.#state === 'failed' || this.#state === 'suspended'
+  }
+
+  /** The proven stream of this tab's own, as a name for it; null: there is none. */
+  get stream(): object | null {
+    const { current } = this.#streams
+    return this.#live && current?.relayed === false ? current : null
+  }
+
+  /** The application hears a stream by another tab, or one is being opened. */
+  get relayed(): boolean {
+    return [...this.#streams.all].some((attempt) => attempt.relayed)
+  }
+
+  /** Where the application is in a channel. */
+  place(channel: string): ChannelPlace | null {
+    return this.#subscriptions.place(channel)
+  }
+
+  /** Where this tab's own stream is; null while it does not bring all of this. */
+  standing(channels: readonly string[], watched: readonly string[]): Standing | null {
+    const { current } = this.#streams
+    if (current === null || this.stream === null) return null
+    const places = channels.flatMap((channel) => this.#subscriptions.placeOn(current.stream, channel) ?? [])
+    const members = watched.flatMap((channel) => this.#watches.listOn(current.watch, channel) ?? [])
+    if (places.length < channels.length || members.length < watched.length) return null
+    return { rung: current.rung, heartbeat: current.heartbeat, degraded: current.degraded, places, members }
+  }
+
+  /** What this client says where it has entered. */
+  get entered(): readonly (readonly [channel: string, state: Json])[] {
+    return this.#memberships.states
+  }
+
+  /** Wants something for another tab, until {@link giveBack}. */
+  lend(claim: Claim, channel: string, state: Json = null): void {
+    if (!this.#claims.lend(claim, channel)) return
+    if (claim === 'channel') this.#wanted.add(channel, 0)
+    else if (claim === 'members') this.#watching.add(channel)
+    else this.#memberships.enter(channel, state).catch(() => {})
+    this.#fire('need')
+  }
+
+  giveBack(claim: Claim, channel: string): void {
+    if (!this.#claims.giveBack(claim, channel)) return
+    if (claim === 'channel') this.#wanted.remove(channel)
+    else if (claim === 'members') this.#watching.remove(channel)
+    else this.#memberships.leave(channel).catch(() => {})
+  }
+
+  /** Enters, or changes what is said, for another tab, which has it lent. */
+  enterFor(channel: string, state: Json): Promise<void> {
+    return this.#memberships.enter(channel, state)
+  }
+
+  /** Opens streams over this transport from here on, or, with null, over its own ones again, and moves to it without a break. */
+  ride(relay: Transport | null): void {
+    const streams = this.#streams
+    const { current } = streams
+    streams.relay = relay
+    if (this.#live && current !== null) {
+      streams.endOthers()
+      if (relay !== null || current.relayed) streams.launch(current.rung, 'replace')
+      return
+    }
+    // They went to a tab that is gone.
+    for (const attempt of [...streams.all]) if (attempt.relayed) streams.fail(attempt)
+    this.#fire('due')
+  }
+
   /** What a stream that is opened now asks for. */
   #request(): ResumeRequest {
     const watch = this.#watches.request()
@@ -329,7 +436,7 @@ export class Connection {
 
   /** Best effort: where it does not come through, presence ends with its time. */
   #sayGoodbye(): void {
-    const farewell = this.#memberships.farewell()
+    const farewell = this.#memberships.farewell((channel) => this.#claims.lends('presence', channel))
     const { current } = this.#streams
     if (farewell === null || current === null || !this.#live) return
     if (current.link.send !== undefined) current.link.send(farewell)
@@ -437,15 +544,28 @@ export class Connection {
     }
     // Without a stream nobody tells who comes and goes.
     if (!this.#live) this.#watching.lost()
-    if (status === this.#told) return
-    this.#told = status
-    this.#listener.status(status)
+    if (status !== this.#told) {
+      this.#told = status
+      this.#listener.status(status)
+    }
+    this.companion?.changed()
   }
 
   // ── From the streams ───────────────────────────────────────────────────────────────────────────────────────────
 
   #heard(attempt: Attempt, event: ServerEvent): void {
+    this.#take(attempt, event)
+    if (attempt === this.#streams.current && !attempt.relayed) this.companion?.heard(event)
+  }
+
+  #take(attempt: Attempt, event: ServerEvent): void {
     switch (event.type) {
+      case 'hello':
+        if (!attempt.relayed && !attempt.idle) this.#identity = event.identity ?? null
+        this.#wanted.accept(attempt, event)
+        // A WebSocket takes commands from here on.
+        if (attempt.link.inPlace) this.#wanted.sync()
+        return
       case 'result':
         this.#outbox.settle(event)
         return
@@ -479,9 +599,28 @@ export class Connection {
       default:
         this.#wanted.accept(attempt, event)
         if (event.type === 'cursor') this.#watching.accept(attempt, event)
-        // A WebSocket takes commands from here on.
-        if (event.type === 'hello' && attempt.link.inPlace) this.#wanted.sync()
     }
+  }
+
+  // What only other tabs wanted is not told here.
+
+  #deliver(delivery: Delivery): void {
+    const own = this.#claims.owns('channel', delivery.channel)
+    if (delivery.kind === 'refused') this.#claims.drop('channel', delivery.channel)
+    if (own) this.#listener.deliver(delivery)
+  }
+
+  #deliverPresence(delivery: PresenceDelivery): void {
+    const own = this.#claims.owns('members', delivery.channel)
+    if (delivery.kind === 'unwatched') this.#claims.drop('members', delivery.channel)
+    if (own) this.#listener.presence(delivery)
+  }
+
+  #expelled(channel: string, error: RealtimeError): void {
+    const own = this.#claims.owns('presence', channel)
+    this.#claims.drop('presence', channel)
+    if (own) this.#listener.expelled(channel, error)
+    this.companion?.expelled(channel)
   }
 
   /** A stream shows that it works: it takes over, or shows that the one in use does. */
@@ -490,7 +629,7 @@ export class Connection {
     const before = streams.current
     // One that suits better may go on to show that it works as well.
     const above = this.#ladder.above(attempt.rung)
-    const mayGoOn = (other: Attempt) => other.purpose === 'connect' && above.includes(other.rung)
+    const mayGoOn = (other: Attempt) => !attempt.relayed && other.purpose === 'connect' && above.includes(other.rung)
     if (attempt !== before && !streams.takeOver(attempt, mayGoOn)) return
     for (const other of [...streams.all]) {
       if (other === attempt) continue
@@ -506,8 +645,10 @@ export class Connection {
       if (streams.current !== attempt) return
     }
     this.#trace.add({ step: 'proven', rung: attempt.rung, ms: Math.round(this.#now - attempt.openedAt) })
-    this.#ladder.proven(attempt.rung)
-    attempt.renewAt = Math.min(attempt.renewAt, attempt.openedAt + this.#ladder.usableLife(attempt.rung))
+    if (!attempt.relayed) {
+      this.#ladder.proven(attempt.rung)
+      attempt.renewAt = Math.min(attempt.renewAt, attempt.openedAt + this.#ladder.usableLife(attempt.rung))
+    }
     this.#diagnosis.tell(null)
     this.#rounds.proven()
     this.#successor.proven(attempt, before)
@@ -525,7 +666,8 @@ export class Connection {
     const said = error?.code ?? (reason.status === undefined ? undefined : `HTTP ${reason.status}`)
     if (end !== 'dropped') this.#trace.add({ step: 'failed', rung, how: end, ...(said !== undefined && { said }) })
     // A poll knows by itself how long it may be held.
-    if (end === 'ended' && error === null && attempt.proven && rung !== 'long-poll' && rung !== 'poll') {
+    const printed = !attempt.relayed && rung !== 'long-poll' && rung !== 'poll'
+    if (end === 'ended' && error === null && attempt.proven && printed) {
       const { openedAt, heardAt, heartbeat } = attempt
       this.#ladder.cut(rung, this.#now - openedAt, this.#now - heardAt, heartbeat)
     }
@@ -551,6 +693,8 @@ export class Connection {
     const retryAfter = atOnce ? 0 : (bye?.retryAfter ?? error?.retryAfter)
     if (!this.#live) this.#rounds.failed(attempt, wasCurrent, blame, retryAfter)
     else if (wasCurrent) this.#lost(retryAfter)
+    // To another tab, which is not asked any more.
+    else if (attempt.relayed && this.#streams.relay === null && this.stream !== null) this.#wanted.sync()
     else this.#successor.failed(attempt, blame, retryAfter)
     this.#schedule()
   }

@@ -2,7 +2,7 @@
  * The channels in which this client is present: keeps it so over reconnects and changes of the transport, by naming them to each stream and by entering
  * again where the server says that it does not know. Owned by the connection.
  */
-import { type Json, type LeaveCommand, RealtimeError, toRealtimeError } from '@rt/protocol'
+import { type Json, type LeaveCommand, type RealtimeError, toRealtimeError } from '@rt/protocol'
 import type { Carrier, Order } from '../channels/outbox'
 import { NEVER } from './alarm'
 import type { Attempt } from './attempt'
@@ -78,10 +78,13 @@ export class Memberships {
     }
   }
 
-  async update(channel: string, state: Json): Promise<void> {
-    if (this.#memberships.has(channel)) return this.enter(channel, state)
-    const message = `This client has not entered "${channel}".`
-    throw new RealtimeError('invalid_request', message, { hint: 'Call presence.enter() first.', outcome: 'failed' })
+  has(channel: string): boolean {
+    return this.#memberships.has(channel)
+  }
+
+  /** What to say where the client is. */
+  get states(): (readonly [channel: string, state: Json])[] {
+    return [...this.#memberships].map(([channel, { state }]) => [channel, state])
   }
 
   async leave(channel: string): Promise<void> {
@@ -141,12 +144,12 @@ export class Memberships {
     for (const channel of this.entered) attempt.entered.add(channel)
   }
 
-  /** What is said at the end of the client; null: nothing. Nobody waits for an answer. */
-  farewell(): string | null {
+  /** What is said at the end of the client, of the channels that nobody else stays in by it; null: nothing. Nobody waits for an answer. */
+  farewell(stays: (channel: string) => boolean): string | null {
     const { client } = this.#options
-    const commands = [...this.#memberships.keys()].map(
-      (channel, ref): LeaveCommand => ({ type: 'leave', ref, channel, client }),
-    )
+    const commands = [...this.#memberships.keys()]
+      .filter((channel) => !stays(channel))
+      .map((channel, ref): LeaveCommand => ({ type: 'leave', ref, channel, client }))
     this.#memberships.clear()
     return commands.length === 0 ? null : JSON.stringify(commands)
   }

@@ -61,14 +61,14 @@ export class Rounds {
   }
 
   begin(): void {
-    const { ladder, token, away, exhausted, withoutToken, changed } = this.#options
+    const { token, away, exhausted, withoutToken, changed } = this.#options
     this.#retryAt = NEVER
     const round: Round = { left: [], retryAfter: undefined, told: false, narrow: away() }
     this.#round = round
     token.fetch().then(
       () => {
         if (this.#round !== round) return
-        round.left = ladder.order()
+        round.left = this.#rungs()
         this.#next(round)
         changed()
       },
@@ -108,11 +108,11 @@ export class Rounds {
 
   /** The proven stream ended: what comes next is a round in which the other stream that is being opened, if there is one, is already on its way. */
   lost(retryAfter: number | undefined, next: Attempt | undefined): void {
-    const { streams, ladder } = this.#options
+    const { streams } = this.#options
     const round: Round = { left: [], retryAfter, told: false, narrow: false }
     this.#round = round
     if (next === undefined) return
-    round.left = ladder.order().filter((rung) => rung !== next.rung)
+    round.left = this.#rungs().filter((rung) => rung !== next.rung)
     streams.promote(next)
   }
 
@@ -121,7 +121,8 @@ export class Rounds {
     const { streams, ladder } = this.#options
     const round = this.#round
     if (round === null) return
-    if (blame === 'path') {
+    if (attempt.relayed) round.left = []
+    else if (blame === 'path') {
       ladder.failed(attempt.rung)
       if (round.narrow) round.left = []
     } else {
@@ -151,6 +152,13 @@ export class Rounds {
       this.#staggerAt = NEVER
     }
     return this.#retryAt <= now()
+  }
+
+  /** What to try, in this order. Over another tab's connection there is nothing to choose. */
+  #rungs(): Rung[] {
+    const { streams, ladder } = this.#options
+    const rungs = ladder.order()
+    return streams.relay === null ? rungs : rungs.slice(0, 1)
   }
 
   #next(round: Round): void {

@@ -61,6 +61,8 @@ export class Streams {
   readonly #transports: ReadonlyMap<Rung, Transport>
   readonly #open = new Set<Attempt>()
   #current: Attempt | null = null
+  /** Another tab's connection, which streams are opened over in place of this one's own. */
+  relay: Transport | null = null
 
   constructor(options: StreamsOptions, listener: StreamsListener) {
     this.#options = options
@@ -89,11 +91,22 @@ export class Streams {
     trace.add({ step: 'try', rung, why: purpose })
     const asked = request()
     const { version, bare, within } = opening()
-    const quiet = (bare || asksForNothing(asked)) && rung !== 'websocket'
-    const transport = quiet ? idle(rung) : (this.#transports.get(rung) as Transport)
+    const relay = bare ? null : this.relay
+    const quiet = relay === null && (bare || asksForNothing(asked)) && rung !== 'websocket'
+    const transport = relay ?? (quiet ? idle(rung) : (this.#transports.get(rung) as Transport))
     const held = this.#current === null ? null : []
     const stream = subscriptions.open()
-    const facts = { rung, purpose, stream, token: token(), version, held, deadline: now() + within }
+    const facts = {
+      rung,
+      purpose,
+      relayed: relay !== null,
+      idle: quiet,
+      stream,
+      token: token(),
+      version,
+      held,
+      deadline: now() + within,
+    }
     const attempt = createAttempt(facts, asked, now())
     this.#open.add(attempt)
     this.#current ??= attempt

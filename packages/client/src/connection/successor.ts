@@ -56,7 +56,7 @@ export class Successor {
       this.#switching = { rung, resolve, reject }
       const { current } = streams
       if (current?.proven !== true) connect()
-      else if (nameOf(current.rung) === rung) this.endSwitch(null)
+      else if (nameOf(current.rung) === rung && !current.relayed) this.endSwitch(null)
       else {
         streams.endOthers()
         streams.launch(rung, 'switch')
@@ -102,7 +102,8 @@ export class Successor {
   proven(attempt: Attempt, before: Attempt | null): void {
     this.#replaceAt = NEVER
     this.#failures = 0
-    if (before === attempt || before?.rung !== attempt.rung || this.#climbAt === NEVER) this.#climbLater(attempt)
+    if (attempt.relayed) this.#climbAt = NEVER
+    else if (before === attempt || before?.rung !== attempt.rung || this.#climbAt === NEVER) this.#climbLater(attempt)
   }
 
   /** What was opened beside the current stream ended. */
@@ -177,7 +178,7 @@ export class Successor {
     const { streams, ladder } = this.#options
     const { current } = streams
     if (current === null) return
-    const rung = this.#climbing.shift()
+    const rung = streams.relay === null ? this.#climbing.shift() : undefined
     if (rung === undefined) this.#climbLater(current)
     else {
       ladder.probing(rung)

@@ -47,6 +47,8 @@ export interface LinkStart {
 
 /** An open, or opening, stream. */
 export interface Link {
+  /** What it goes over, when that is a stream of another tab. Known from `hello` on. */
+  readonly rung?: Rung
   /** Sends a frame of commands (JSON text). Absent where commands go by POST. Called only after `hello`. */
   send?(text: string): void
   /** Channels and watches are added and taken off by commands; only with `send`. */
