@@ -3,7 +3,7 @@ import type { Declares, RealtimeError } from '@rt/protocol'
 import { randomId } from './channels/random-id'
 import { Registry } from './channels/registry'
 import { Connection } from './connection/connection'
-import { createEnvironment, resolveUrl } from './connection/environment'
+import { createEnvironment, resolveUrl, sharingTools } from './connection/environment'
 import type { Status } from './connection/states'
 import { rungsOf } from './ladder/rungs'
 import type { Problem } from './ladder/trace'
@@ -85,6 +85,16 @@ export function createClient<R extends Declares = Undeclared>(
     if (!listeners.emit('error', error)) console.error(error)
   }
 
+  const client = randomId()
+  const tools = options.share === false ? null : sharingTools()
+  /** Once there is something to share. Without it everything works, in each tab by itself. */
+  const share = async () => {
+    if (tools === null || connection.companion !== null) return
+    const { Sharing } = await import('./sharing/sharing')
+    const { clock, random } = environment
+    connection.companion ??= new Sharing({ connection, endpoint, transports, clock, random, tab: client, ...tools })
+  }
+
   const connection = new Connection(
     {
       environment,
@@ -96,13 +106,16 @@ export function createClient<R extends Declares = Undeclared>(
       post,
       token: options.token,
       timeout: options.timeout ?? 30_000,
-      client: randomId(),
+      client,
     },
     {
       deliver: (delivery) => registry.deliver(delivery),
       presence: (delivery) => registry.deliverPresence(delivery),
       expelled: (channel, error) => registry.expelled(channel, error),
-      status: (status) => listeners.emit('status', status),
+      status: (status) => {
+        if (status === 'connected') share().catch(() => {})
+        listeners.emit('status', status)
+      },
       transport: (name) => listeners.emit('transport', name),
       problem: (problem) => listeners.emit('problem', problem),
       error: unheard,

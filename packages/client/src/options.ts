@@ -18,6 +18,11 @@ export interface ClientOptions {
   readonly transports?: readonly TransportName[]
   /** `low`: nothing is urgent, so that polls do unless the application sends often. Default: `normal`; `low` where the browser is told to save data. */
   readonly priority?: 'normal' | 'low'
+  /**
+   * Whether the tabs of a browser that are the same to the server (endpoint, identity, and the options `headers`, `transports` and `priority`) use one connection: one
+   * tab has it, and another one takes over when that one goes. Default: true in pages where Web Locks and BroadcastChannel exist (all browsers, over HTTPS).
+   */
+  readonly share?: boolean
   /** Milliseconds until `publish` and `history` reject with `timeout` when no answer came. Default 30,000. */
   readonly timeout?: number
   /** Headers of every HTTP request; browsers can't send them with a WebSocket. Default: none. */

@@ -12,7 +12,7 @@ import { nameOf } from '../ladder/rungs'
 import { type Problem, type TimedStep, Trace } from '../ladder/trace'
 import type { Companion } from '../ports/companion'
 import type { Environment, Trust } from '../ports/environment'
-import type { Closed, Post, ResumeRequest, Rung, Transport, TransportName } from '../ports/transport'
+import type { Closed, Post, Relay, ResumeRequest, Rung, Transport, TransportName } from '../ports/transport'
 import { Alarm, NEVER } from './alarm'
 import type { Attempt } from './attempt'
 import { backoff } from './backoff'
@@ -385,29 +385,29 @@ export class Connection {
     return this.#memberships.states
   }
 
-  /** Wants something for another tab, until {@link giveBack}. */
-  lend(claim: Claim, channel: string, state: Json = null): void {
-    if (!this.#claims.lend(claim, channel)) return
-    if (claim === 'channel') this.#wanted.add(channel, 0)
-    else if (claim === 'members') this.#watching.add(channel)
-    else this.#memberships.enter(channel, state).catch(() => {})
+  /** Wants something for another tab, until {@link giveBack}; to be present needs {@link enterFor} beside. Returns whether nobody wanted it before. */
+  lend(claim: Claim, channel: string): boolean {
+    const first = this.#claims.lend(claim, channel)
+    if (first && claim === 'channel') this.#wanted.add(channel, 0)
+    if (first && claim === 'members') this.#watching.add(channel)
     this.#fire('need')
+    return first
   }
 
-  giveBack(claim: Claim, channel: string): void {
+  async giveBack(claim: Claim, channel: string): Promise<void> {
     if (!this.#claims.giveBack(claim, channel)) return
     if (claim === 'channel') this.#wanted.remove(channel)
     else if (claim === 'members') this.#watching.remove(channel)
-    else this.#memberships.leave(channel).catch(() => {})
+    else await this.#memberships.leave(channel)
   }
 
-  /** Enters, or changes what is said, for another tab, which has it lent. */
+  /** Enters, or changes what is said, for another tab. */
   enterFor(channel: string, state: Json): Promise<void> {
     return this.#memberships.enter(channel, state)
   }
 
-  /** Opens streams over this transport from here on, or, with null, over its own ones again, and moves to it without a break. */
-  ride(relay: Transport | null): void {
+  /** Opens streams over this relay from here on, or, with null, over its own ones again, and moves to it without a break. */
+  ride(relay: Relay | null): void {
     const streams = this.#streams
     const { current } = streams
     streams.relay = relay

@@ -100,6 +100,17 @@ function write(key: string, text: string): void {
   }
 }
 
+/** What tabs need to find each other; null where this is no page, or the browser does not have it. */
+export function sharingTools(): {
+  readonly locks: LockManager
+  readonly open: (name: string) => BroadcastChannel
+} | null {
+  // Absent outside of secure contexts, whatever the types say.
+  const locks = typeof document === 'object' ? (navigator.locks as LockManager | undefined) : undefined
+  if (locks === undefined || typeof BroadcastChannel !== 'function') return null
+  return { locks, open: (name) => new BroadcastChannel(name) }
+}
+
 type WsConstructor = new (url: string, protocol: string, options: object) => Socket
 
 /** The optional package `ws`, for Node before 22. */

@@ -61,6 +61,11 @@ export class Memberships {
     return [...this.#memberships].flatMap(([channel, { stored }]) => (stored ? channel : []))
   }
 
+  /** The same, with what the client says there. */
+  get states(): (readonly [channel: string, state: Json])[] {
+    return [...this.#memberships].flatMap(([channel, { stored, state }]) => (stored ? [[channel, state] as const] : []))
+  }
+
   /** Enters, or changes the state. Rejects with what the server says; then all is as before. */
   async enter(channel: string, state: Json): Promise<void> {
     const membership = this.#memberships.get(channel) ?? createMembership(state)
@@ -80,11 +85,6 @@ export class Memberships {
 
   has(channel: string): boolean {
     return this.#memberships.has(channel)
-  }
-
-  /** What to say where the client is. */
-  get states(): (readonly [channel: string, state: Json])[] {
-    return [...this.#memberships].map(([channel, { state }]) => [channel, state])
   }
 
   async leave(channel: string): Promise<void> {

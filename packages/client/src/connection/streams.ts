@@ -4,7 +4,7 @@ import { asksForNothing } from '../asks-for-nothing'
 import type { Outbox } from '../channels/outbox'
 import type { Subscriptions } from '../channels/subscriptions'
 import type { Trace } from '../ladder/trace'
-import type { Closed, ResumeRequest, Rung, Transport } from '../ports/transport'
+import type { Closed, Relay, ResumeRequest, Rung, Transport } from '../ports/transport'
 import { NEVER } from './alarm'
 import { type Attempt, createAttempt, type Purpose } from './attempt'
 import { deadlines, renewAfter, silence } from './liveness'
@@ -62,7 +62,7 @@ export class Streams {
   readonly #open = new Set<Attempt>()
   #current: Attempt | null = null
   /** Another tab's connection, which streams are opened over in place of this one's own. */
-  relay: Transport | null = null
+  relay: Relay | null = null
 
   constructor(options: StreamsOptions, listener: StreamsListener) {
     this.#options = options

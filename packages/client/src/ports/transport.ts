@@ -59,9 +59,13 @@ export interface Link {
   close(): void
 }
 
-export interface Transport {
-  readonly rung: Rung
+/** A way to open streams that is no rung of its own. */
+export interface Relay {
   open(start: LinkStart, listener: LinkListener): Link
+}
+
+export interface Transport extends Relay {
+  readonly rung: Rung
 }
 
 /** Sends a frame of commands by POST and resolves with what came back: an array of results. Rejects with {@link Closed}. */

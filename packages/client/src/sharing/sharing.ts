@@ -1,0 +1,163 @@
+/**
+ * One connection per browser: a tab connects by itself, then joins the tabs of the same endpoint and identity. Whoever leads goes on with the connection that
+ * it has, and the others ride on it. Loaded by createClient, where a browser can do it; the connection tells it what happens.
+ */
+import type { Clock, ServerEvent, Timer } from '@rt/protocol'
+import type { Connection } from '../connection/connection'
+import type { Companion } from '../ports/companion'
+import type { Endpoint } from '../transports/http'
+import { Group } from './group'
+import { Host } from './host'
+import type { Locks, OpenLine } from './messages'
+import { createRelay, type Failure } from './relay'
+
+/** Tabs of another version do not understand each other. */
+const VERSION = 1
+
+/** Milliseconds that a tab stays by itself which can't ride on another. */
+const ALONE = 60_000
+
+/** So many links in a row of which nothing comes, and the tab stays by itself. */
+const MISSES = 2
+
+export interface SharingOptions {
+  readonly connection: Connection
+  readonly endpoint: Endpoint
+  /** What else tabs must have in common. */
+  readonly transports: readonly string[]
+  readonly clock: Clock
+  readonly random: () => number
+  /** The random name of this tab. */
+  readonly tab: string
+  readonly open: OpenLine
+  readonly locks: Locks
+}
+
+export class Sharing implements Companion {
+  readonly #options: SharingOptions
+  #group: Group | null = null
+  /** Null: this tab does not lead. */
+  #host: Host | null = null
+  /** The tab that this one rides on. */
+  #leader: string | null = null
+  /** Runs while the tab stays by itself. */
+  #alone: Timer | undefined
+  #separate = false
+  #misses = 0
+  #lines = 0
+
+  constructor(options: SharingOptions) {
+    this.#options = options
+    this.changed()
+  }
+
+  heard(event: ServerEvent): void {
+    this.#host?.heard(event)
+  }
+
+  changed(): void {
+    const { connection, endpoint, transports } = this.#options
+    const { identity } = connection
+    if (connection.away || this.#separate) this.#leave()
+    else if (connection.stream !== null && identity !== undefined) {
+      const name = JSON.stringify(['rt', VERSION, endpoint.url.href, identity, endpoint.headers, transports])
+      if (name !== this.#group?.name) {
+        this.#leave()
+        this.#join(name, identity)
+      }
+    }
+    this.#host?.changed()
+  }
+
+  expelled(channel: string): void {
+    this.#host?.expelled(channel)
+  }
+
+  separate(): void {
+    if (this.#leader === null) return
+    this.#separate = true
+    this.#leave()
+  }
+
+  #join(name: string, identity: string | null): void {
+    const { connection, clock, random, tab, open, locks } = this.#options
+    const group = new Group(
+      { name, tab, open, locks, clock, random },
+      {
+        leads: () => {
+          this.#host = new Host({
+            connection,
+            open,
+            clock,
+            announce: () => group.announce(),
+            whenGone: (other, signal, gone) => group.whenGone(other, signal, gone),
+          })
+          this.#unfollow()
+          this.#host.changed()
+        },
+        robbed: () => {
+          this.#host?.close()
+          this.#host = null
+        },
+        follows: (leader) => this.#follow(group, identity, leader),
+        joins: (join) => this.#host?.join(join),
+        live: () => connection.stream !== null,
+      },
+    )
+    this.#group = group
+  }
+
+  #leave(): void {
+    const host = this.#host
+    this.#group?.leave()
+    this.#group = this.#host = null
+    this.#misses = 0
+    this.#options.clock.clearTimeout(this.#alone)
+    this.#alone = undefined
+    host?.close()
+    this.#unfollow()
+  }
+
+  #follow(group: Group, identity: string | null, leader: string): void {
+    const { connection, endpoint, clock, open, tab } = this.#options
+    if (this.#alone !== undefined || (leader === this.#leader && connection.relayed)) return
+    this.#leader = leader
+    const relay = createRelay({
+      connection,
+      endpoint,
+      clock,
+      open,
+      identity,
+      tab,
+      leader,
+      line: () => `${group.name} ${tab} ${++this.#lines}`,
+      join: (join) => group.post(join),
+      proven: () => {
+        this.#misses = 0
+      },
+      failed: (failure) => {
+        if (this.#group === group && this.#leader === leader) this.#failed(failure)
+      },
+    })
+    connection.ride(relay)
+  }
+
+  #failed(failure: Failure): void {
+    if (failure === 'stuck') this.#group?.ask(0)
+    else if (failure === 'refused' || ++this.#misses >= MISSES) {
+      this.#misses = 0
+      this.#alone = this.#options.clock.setTimeout(() => {
+        this.#alone = undefined
+        this.#group?.ask()
+      }, ALONE)
+      this.#unfollow()
+    }
+  }
+
+  /** Has a stream of its own again. */
+  #unfollow(): void {
+    if (this.#leader === null) return
+    this.#leader = null
+    this.#options.connection.ride(null)
+  }
+}

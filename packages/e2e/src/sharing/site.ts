@@ -1,0 +1,134 @@
+/** A site as a process: one node with pages that use the built client, which counts the streams that are open and publishes when it is asked to; used by the tests of sharing. */
+import { readFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage } from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import { createRealtime } from '@rt/server'
+import { z } from 'zod'
+import { parent } from '../processes/child.ts'
+
+export type SiteTold =
+  | { readonly type: 'ready'; readonly port: number }
+  /** How many streams are open, and the clients that present themselves as present. */
+  | { readonly type: 'streams'; readonly open: number }
+  | { readonly type: 'published'; readonly n: number }
+
+export type SiteAsked =
+  | { readonly type: 'publish'; readonly n: number }
+  /** Publishes 1, 2, 3 … from here on, until `stop`, which is answered with the last number. */
+  | { readonly type: 'flow' }
+  | { readonly type: 'stop' }
+  /** Tells again how many streams are open. */
+  | { readonly type: 'count' }
+
+/** Where messages come from, and which one of its origin each is. */
+const message = z.object({ from: z.string(), n: z.number() })
+
+/** A tab. Its options stand in its address: `user`, `transports`, `share=no`, and `as` for its name as a publisher. */
+const PAGE = `<!doctype html><title>tab</title><script type="module">
+  import { createClient } from '/client/index.js'
+  const given = new URLSearchParams(location.search)
+  const client = (globalThis.client = createClient('/rt', {
+    ...(given.has('user') && { token: 'user:' + given.get('user') }),
+    ...(given.has('transports') && { transports: given.get('transports').split(',') }),
+    ...(given.get('share') === 'no' && { share: false }),
+  }))
+  globalThis.got = []
+  globalThis.statuses = []
+  globalThis.faults = []
+  client.on('status', (status) => statuses.push(status))
+  client.on('error', ({ code, message }) => faults.push(code + ': ' + message))
+  globalThis.room = client.channel('room:1')
+  room.on('gap', ({ reason }) => faults.push('gap: ' + reason))
+  globalThis.established = false
+  room.on('subscribed', () => { established = true })
+  room.subscribe(({ data, id }) => got.push({ ...data, id }))
+
+  // Publishes its numbers one behind the other, and keeps which of them were stored.
+  globalThis.stored = []
+  globalThis.flowing = false
+  globalThis.flow = async () => {
+    flowing = true
+    for (let n = 1; flowing; n++) {
+      await room.publish({ from: given.get('as'), n })
+      stored.push(n)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  }
+
+  // Who leads is whoever holds the lock of the group; who a holder is the browser tells by the lock that each tab holds of its own.
+  globalThis.leads = () => navigator.locks.request('me ' + Math.random(), async ({ name }) => {
+    const { held } = await navigator.locks.query()
+    const me = held.find((lock) => lock.name === name).clientId
+    return held.some((lock) => lock.name.startsWith('["rt"') && lock.name.endsWith(']') && lock.clientId === me)
+  })
+</script>`
+
+const built = join(dirname(createRequire(import.meta.url).resolve('@rt/client/package.json')), 'dist')
+
+const rt = createRealtime({
+  heartbeat: '2s',
+  pollFloor: 200,
+  authenticate(request) {
+    const user = /^Bearer user:(\w+)$/.exec(request.headers.get('authorization') ?? '')?.[1]
+    return user === undefined ? null : { id: user }
+  },
+  channels: {
+    'room:{id}': { message, subscribe: 'public', publish: 'public', history: { size: 20_000, ttl: '1h' } },
+    'score:{id}': { message, subscribe: 'public', publish: 'public', state: () => ({ score: 7 }) },
+    'lobby:{id}': { message, presence: z.object({ name: z.string() }), subscribe: 'public' },
+  },
+})
+
+let open = 0
+let flowing = false
+
+const { tell } = parent<SiteTold, SiteAsked>((asked) => {
+  if (asked.type === 'publish') void publish(asked.n)
+  else if (asked.type === 'flow') void flow()
+  else if (asked.type === 'stop') flowing = false
+  else tell({ type: 'streams', open })
+})
+
+async function publish(n: number): Promise<void> {
+  await rt.publish('room:1', { from: 'site', n })
+  tell({ type: 'published', n })
+}
+
+async function flow(): Promise<void> {
+  flowing = true
+  let n = 0
+  while (flowing) {
+    await rt.publish('room:1', { from: 'site', n: ++n })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  tell({ type: 'published', n })
+}
+
+function count(change: number): void {
+  open += change
+  tell({ type: 'streams', open })
+}
+
+const server = createServer(async (request, response) => {
+  const { pathname } = new URL(request.url ?? '', 'http://site')
+  const [, folder, name = ''] = pathname.split('/')
+  if (folder === 'client') {
+    response.writeHead(200, { 'content-type': 'text/javascript' }).end(await readFile(join(built, name)))
+  } else response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE)
+})
+rt.attach(server)
+
+// rt keeps its own requests from other listeners.
+const emit = server.emit.bind(server)
+server.emit = (event: string, ...args: unknown[]) => {
+  const [request, end] = args as [IncomingMessage, NodeJS.EventEmitter]
+  if (event === 'upgrade' || (event === 'request' && request.headers.accept === 'text/event-stream')) {
+    count(1)
+    end.once('close', () => count(-1))
+  }
+  return emit(event, ...args)
+}
+
+server.listen(0, '127.0.0.1', () => tell({ type: 'ready', port: (server.address() as AddressInfo).port }))
