@@ -63,6 +63,9 @@ export interface Client<R extends Declares = Undeclared> extends TypedClient<R> 
   close(): void
 }
 
+/** Milliseconds that a tab gives another one to offer its connection, before it opens its own. */
+const LOOK = 500
+
 /**
  * A client of the endpoint at `url`: absolute, or in browsers relative to the page. It connects when something is first subscribed or published.
  *
@@ -87,12 +90,26 @@ export function createClient<R extends Declares = Undeclared>(
 
   const client = randomId()
   const tools = options.share === false ? null : sharingTools()
-  /** Once there is something to share. Without it everything works, in each tab by itself. */
+  /** What the tabs that may share have in common; the identity, which only the server knows, stands behind it in the name of their group. */
+  const family = `rt1 ${JSON.stringify([endpoint.url, endpoint.headers, transports, options.priority])} `
+  /** Without it everything works, in each tab by itself. */
   const share = async () => {
-    if (tools === null || connection.companion !== null) return
     const { Sharing } = await import('./sharing/sharing')
     const { clock, random } = environment
-    connection.companion ??= new Sharing({ connection, endpoint, transports, clock, random, tab: client, ...tools })
+    if (tools === null) return null
+    const sharing = new Sharing({ connection, endpoint, family, clock, random, tab: client, ...tools })
+    connection.companion = sharing
+    return sharing
+  }
+  const look = async () => {
+    if (tools === null) return
+    const sharing = share().catch(() => null)
+    const { held = [] } = await tools.locks.query()
+    const groups = held.flatMap(({ name = '' }) => (name.startsWith(family) ? name.slice(family.length) : []))
+    // Whoever comes first waits for nothing.
+    if (groups.length === 0) return
+    const given = new Promise((resolve) => environment.clock.setTimeout(() => resolve(null), LOOK))
+    await Promise.race([given, sharing.then((found) => found?.look(groups))])
   }
 
   const connection = new Connection(
@@ -107,15 +124,13 @@ export function createClient<R extends Declares = Undeclared>(
       token: options.token,
       timeout: options.timeout ?? 30_000,
       client,
+      look,
     },
     {
       deliver: (delivery) => registry.deliver(delivery),
       presence: (delivery) => registry.deliverPresence(delivery),
       expelled: (channel, error) => registry.expelled(channel, error),
-      status: (status) => {
-        if (status === 'connected') share().catch(() => {})
-        listeners.emit('status', status)
-      },
+      status: (status) => listeners.emit('status', status),
       transport: (name) => listeners.emit('transport', name),
       problem: (problem) => listeners.emit('problem', problem),
       error: unheard,

@@ -35,6 +35,11 @@ export class Claims {
     return tabs === 1 && !this.owns(claim, channel)
   }
 
+  /** Some other tab wants something. */
+  get busy(): boolean {
+    return this.#lent.size > 0
+  }
+
   owns(claim: Claim, channel: string): boolean {
     return this.#own.has(key(claim, channel))
   }

@@ -62,6 +62,8 @@ export interface ConnectionOptions {
   readonly timeout: number
   /** The random name of this client. */
   readonly client: string
+  /** Looks for another tab to ride on, before this one opens its first stream. Never rejects. */
+  readonly look?: () => Promise<void>
 }
 
 /** Where a stream is that others may go on with. */
@@ -104,12 +106,15 @@ export class Connection {
   /** How far the link is trusted at the check that is being made. */
   #trust: Trust = 'look'
   #identity: string | null | undefined
+  /** Nobody sees this tab. */
+  #hidden = false
   /** What the server refused the client with. */
   #failure: RealtimeError | null = null
   #unwatch: (() => void) | null = null
 
   constructor(options: ConnectionOptions, listener: ConnectionListener) {
-    const { environment, transports, ordered, frugal, path, idle, post, timeout, client } = options
+    const { environment, transports, ordered, frugal, path, idle, post, timeout, client, look } = options
+    let looked: Promise<void> | undefined
     const { clock, memory } = environment
     const now = () => clock.monotonic()
     const random = () => environment.random()
@@ -177,6 +182,10 @@ export class Connection {
     this.#rounds = new Rounds({
       ...parts,
       away: () => this.#diagnosis.problem !== null && this.#diagnosis.problem !== 'blocked',
+      ready: async () => {
+        looked ??= look?.()
+        await looked
+      },
       exhausted: (known) => {
         if (known) this.#diagnosis.tell('server')
         // Another tab finds out.
@@ -388,6 +397,7 @@ export class Connection {
   /** Wants something for another tab, until {@link giveBack}; to be present needs {@link enterFor} beside. Returns whether nobody wanted it before. */
   lend(claim: Claim, channel: string): boolean {
     const first = this.#claims.lend(claim, channel)
+    this.#seen(this.#hidden)
     if (first && claim === 'channel') this.#wanted.add(channel, 0)
     if (first && claim === 'members') this.#watching.add(channel)
     this.#fire('need')
@@ -395,7 +405,9 @@ export class Connection {
   }
 
   async giveBack(claim: Claim, channel: string): Promise<void> {
-    if (!this.#claims.giveBack(claim, channel)) return
+    const last = this.#claims.giveBack(claim, channel)
+    this.#seen(this.#hidden)
+    if (!last) return
     if (claim === 'channel') this.#wanted.remove(channel)
     else if (claim === 'members') this.#watching.remove(channel)
     else await this.#memberships.leave(channel)
@@ -406,18 +418,19 @@ export class Connection {
     return this.#memberships.enter(channel, state)
   }
 
-  /** Opens streams over this relay from here on, or, with null, over its own ones again, and moves to it without a break. */
+  /** Opens streams over this relay from here on, or, with null, over its own transports again, and moves to it without a break. */
   ride(relay: Relay | null): void {
     const streams = this.#streams
     const { current } = streams
-    streams.relay = relay
     if (this.#live && current !== null) {
+      streams.relay = relay
       streams.endOthers()
       if (relay !== null || current.relayed) streams.launch(current.rung, 'replace')
       return
     }
-    // They went to a tab that is gone.
+    // They went to a tab that is not asked any more.
     for (const attempt of [...streams.all]) if (attempt.relayed) streams.fail(attempt)
+    streams.relay = relay
     this.#fire('due')
   }
 
@@ -510,7 +523,9 @@ export class Connection {
   }
 
   #seen(hidden: boolean): void {
-    if (hidden) this.#ladder.hide()
+    this.#hidden = hidden
+    // What others ride on is not this tab's alone.
+    if (hidden && !this.#claims.busy) this.#ladder.hide()
     else this.#ladder.shown()
     this.#suit()
     this.#schedule()
@@ -644,8 +659,9 @@ export class Connection {
       // What the application was told may have made it end the stream.
       if (streams.current !== attempt) return
     }
-    this.#trace.add({ step: 'proven', rung: attempt.rung, ms: Math.round(this.#now - attempt.openedAt) })
-    if (!attempt.relayed) {
+    if (attempt.relayed) this.#trace.add({ step: 'relay', how: 'given' })
+    else {
+      this.#trace.add({ step: 'proven', rung: attempt.rung, ms: Math.round(this.#now - attempt.openedAt) })
       this.#ladder.proven(attempt.rung)
       attempt.renewAt = Math.min(attempt.renewAt, attempt.openedAt + this.#ladder.usableLife(attempt.rung))
     }
@@ -664,7 +680,8 @@ export class Connection {
     const { bye, rung } = attempt
     const error = bye === null ? reason.error : errorFromBody(bye.error)
     const said = error?.code ?? (reason.status === undefined ? undefined : `HTTP ${reason.status}`)
-    if (end !== 'dropped') this.#trace.add({ step: 'failed', rung, how: end, ...(said !== undefined && { said }) })
+    if (attempt.relayed) this.#trace.add({ step: 'relay', how: 'ended' })
+    else if (end !== 'dropped') this.#trace.add({ step: 'failed', rung, how: end, ...(said !== undefined && { said }) })
     // A poll knows by itself how long it may be held.
     const printed = !attempt.relayed && rung !== 'long-poll' && rung !== 'poll'
     if (end === 'ended' && error === null && attempt.proven && printed) {

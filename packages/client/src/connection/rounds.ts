@@ -27,6 +27,8 @@ export interface RoundsOptions {
   readonly streams: Streams
   readonly ladder: Ladder
   readonly token: Token
+  /** Resolves when a stream may be opened; waited for beside the token. */
+  readonly ready: () => Promise<void>
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly random: () => number
@@ -61,11 +63,11 @@ export class Rounds {
   }
 
   begin(): void {
-    const { token, away, exhausted, withoutToken, changed } = this.#options
+    const { token, ready, away, exhausted, withoutToken, changed } = this.#options
     this.#retryAt = NEVER
     const round: Round = { left: [], retryAfter: undefined, told: false, narrow: away() }
     this.#round = round
-    token.fetch().then(
+    Promise.all([token.fetch(), ready()]).then(
       () => {
         if (this.#round !== round) return
         round.left = this.#rungs()

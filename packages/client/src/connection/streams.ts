@@ -88,10 +88,10 @@ export class Streams {
 
   launch(rung: Rung, purpose: Purpose): void {
     const { subscriptions, request, idle, token, pause, trace, now, opening } = this.#options
-    trace.add({ step: 'try', rung, why: purpose })
     const asked = request()
     const { version, bare, within } = opening()
     const relay = bare ? null : this.relay
+    trace.add(relay === null ? { step: 'try', rung, why: purpose } : { step: 'relay', how: 'asked' })
     const quiet = relay === null && (bare || asksForNothing(asked)) && rung !== 'websocket'
     const transport = relay ?? (quiet ? idle(rung) : (this.#transports.get(rung) as Transport))
     const held = this.#current === null ? null : []

@@ -31,6 +31,8 @@ export type Step =
   | { readonly step: 'blocked'; readonly rungs: readonly Rung[] }
   | { readonly step: 'learned'; readonly rung: Rung; readonly lesson: Lesson }
   | { readonly step: 'problem'; readonly problem: Problem | null }
+  /** Another tab's connection, in place of one of this tab's own. */
+  | { readonly step: 'relay'; readonly how: 'asked' | 'given' | 'ended' }
   | { readonly step: 'wait'; readonly ms: number }
   | { readonly step: 'woke'; readonly trust: 'look' | 'doubt' | 'none' }
 

@@ -75,6 +75,12 @@ function textOf(step: TimedStep): string {
       return learned(names[step.rung], step.lesson)
     case 'problem':
       return step.problem === null ? 'All is well again.' : problems[step.problem]
+    case 'relay':
+      return {
+        asked: 'Asks the leading tab of this browser for its connection.',
+        given: 'Hears what the leading tab hears, and has no connection of its own.',
+        ended: "The leading tab's connection is not to be had, or not any more.",
+      }[step.how]
     case 'wait':
       return `Waits ${step.ms} ms before the next try.`
     case 'woke':

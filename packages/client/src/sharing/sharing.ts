@@ -11,9 +11,6 @@ import { Host } from './host'
 import type { Locks, OpenLine } from './messages'
 import { createRelay, type Failure } from './relay'
 
-/** Tabs of another version do not understand each other. */
-const VERSION = 1
-
 /** Milliseconds that a tab stays by itself which can't ride on another. */
 const ALONE = 60_000
 
@@ -23,8 +20,8 @@ const MISSES = 2
 export interface SharingOptions {
   readonly connection: Connection
   readonly endpoint: Endpoint
-  /** What else tabs must have in common. */
-  readonly transports: readonly string[]
+  /** The name of the group, up to the identity. */
+  readonly family: string
   readonly clock: Clock
   readonly random: () => number
   /** The random name of this tab. */
@@ -45,10 +42,24 @@ export class Sharing implements Companion {
   #separate = false
   #misses = 0
   #lines = 0
+  /** Told when it is known whether there is a tab to ride on. */
+  #found: () => void = () => {}
 
   constructor(options: SharingOptions) {
     this.#options = options
     this.changed()
+  }
+
+  /** Joins the group of those, named without the family, before the server has told whom it takes this tab for, if there is only one. Resolves when it is known who leads. */
+  async look(groups: readonly string[]): Promise<void> {
+    const identities = groups.flatMap(identityOf)
+    const [identity] = identities
+    if (identity === undefined || identities.length > 1 || this.#group !== null) return
+    const found = new Promise<void>((resolve) => {
+      this.#found = resolve
+    })
+    this.#join(identity)
+    await found
   }
 
   heard(event: ServerEvent): void {
@@ -56,15 +67,12 @@ export class Sharing implements Companion {
   }
 
   changed(): void {
-    const { connection, endpoint, transports } = this.#options
+    const { connection } = this.#options
     const { identity } = connection
     if (connection.away || this.#separate) this.#leave()
-    else if (connection.stream !== null && identity !== undefined) {
-      const name = JSON.stringify(['rt', VERSION, endpoint.url.href, identity, endpoint.headers, transports])
-      if (name !== this.#group?.name) {
-        this.#leave()
-        this.#join(name, identity)
-      }
+    else if (connection.stream !== null && identity !== undefined && this.#nameOf(identity) !== this.#group?.name) {
+      this.#leave()
+      this.#join(identity)
     }
     this.#host?.changed()
   }
@@ -79,10 +87,14 @@ export class Sharing implements Companion {
     this.#leave()
   }
 
-  #join(name: string, identity: string | null): void {
-    const { connection, clock, random, tab, open, locks } = this.#options
+  #nameOf(identity: string | null): string {
+    return this.#options.family + JSON.stringify(identity)
+  }
+
+  #join(identity: string | null): void {
+    const { connection, clock, open, tab } = this.#options
     const group = new Group(
-      { name, tab, open, locks, clock, random },
+      { ...this.#options, name: this.#nameOf(identity) },
       {
         leads: () => {
           this.#host = new Host({
@@ -94,6 +106,7 @@ export class Sharing implements Companion {
           })
           this.#unfollow()
           this.#host.changed()
+          this.#found()
         },
         robbed: () => {
           this.#host?.close()
@@ -140,13 +153,18 @@ export class Sharing implements Companion {
       },
     })
     connection.ride(relay)
+    this.#found()
   }
 
   #failed(failure: Failure): void {
+    const { connection, clock } = this.#options
     if (failure === 'stuck') this.#group?.ask(0)
-    else if (failure === 'refused' || ++this.#misses >= MISSES) {
+    else if (failure === 'missed' && ++this.#misses < MISSES) {
+      // Over HTTP/1.1 the streams of some tabs may take up all the connections that a browser has for the polls of each.
+      if (connection.stream !== null && connection.transport !== 'websocket') connection.reconnect()
+    } else {
       this.#misses = 0
-      this.#alone = this.#options.clock.setTimeout(() => {
+      this.#alone = clock.setTimeout(() => {
         this.#alone = undefined
         this.#group?.ask()
       }, ALONE)
@@ -159,5 +177,14 @@ export class Sharing implements Companion {
     if (this.#leader === null) return
     this.#leader = null
     this.#options.connection.ride(null)
+  }
+}
+
+/** The identity behind the name of a group; none for the names of a tab's own. */
+function identityOf(text: string): (string | null)[] {
+  try {
+    return [JSON.parse(text) as string | null]
+  } catch {
+    return []
   }
 }
