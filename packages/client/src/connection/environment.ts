@@ -104,11 +104,12 @@ function write(key: string, text: string): void {
 export function sharingTools(): {
   readonly locks: LockManager
   readonly open: (name: string) => BroadcastChannel
+  readonly page: EventTarget
 } | null {
   // Absent outside of secure contexts, whatever the types say.
   const locks = typeof document === 'object' ? (navigator.locks as LockManager | undefined) : undefined
   if (locks === undefined || typeof BroadcastChannel !== 'function') return null
-  return { locks, open: (name) => new BroadcastChannel(name) }
+  return { locks, open: (name) => new BroadcastChannel(name), page: document }
 }
 
 type WsConstructor = new (url: string, protocol: string, options: object) => Socket

@@ -28,6 +28,8 @@ export interface SharingOptions {
   readonly tab: string
   readonly open: OpenLine
   readonly locks: Locks
+  /** Tells when it is frozen, and goes on. */
+  readonly page?: EventTarget
 }
 
 export class Sharing implements Companion {
@@ -40,6 +42,7 @@ export class Sharing implements Companion {
   /** Runs while the tab stays by itself. */
   #alone: Timer | undefined
   #separate = false
+  #frozen = false
   #misses = 0
   #lines = 0
   /** Told when it is known whether there is a tab to ride on. */
@@ -47,6 +50,9 @@ export class Sharing implements Companion {
 
   constructor(options: SharingOptions) {
     this.#options = options
+    const { page } = options
+    page?.addEventListener('freeze', () => this.#freeze(true))
+    page?.addEventListener('resume', () => this.#freeze(false))
     this.changed()
   }
 
@@ -69,7 +75,7 @@ export class Sharing implements Companion {
   changed(): void {
     const { connection } = this.#options
     const { identity } = connection
-    if (connection.away || this.#separate) this.#leave()
+    if (connection.away || this.#separate || this.#frozen) this.#leave()
     else if (connection.stream !== null && identity !== undefined && this.#nameOf(identity) !== this.#group?.name) {
       this.#leave()
       this.#join(identity)
@@ -85,6 +91,12 @@ export class Sharing implements Companion {
     if (this.#leader === null) return
     this.#separate = true
     this.#leave()
+  }
+
+  /** Whoever leads lets another tab do it as long as there is time to; its own stream may wait. */
+  #freeze(frozen: boolean): void {
+    this.#frozen = frozen
+    if (!frozen || this.#host !== null) this.changed()
   }
 
   #nameOf(identity: string | null): string {

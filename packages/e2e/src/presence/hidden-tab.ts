@@ -1,4 +1,4 @@
-/** A tab in the background of a real Chromium, by its own protocol, for Playwright keeps every page visible; used by online.test.ts. */
+/** A tab in the background of a real Chromium, by its own protocol, for Playwright keeps every page visible; used by online.test.ts and the tests of sharing. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -91,6 +91,11 @@ export class Tab {
     const { result, exceptionDetails } = await this.#tabs.send('Runtime.evaluate', params, this.#session)
     if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails))
     return (result as { readonly value?: unknown }).value
+  }
+
+  /** What the browser does to a page that was hidden for long. */
+  async freeze(frozen: boolean): Promise<void> {
+    await this.#tabs.send('Page.setWebLifecycleState', { state: frozen ? 'frozen' : 'active' }, this.#session)
   }
 
   async close(): Promise<void> {

@@ -10,7 +10,7 @@ import { parent } from '../processes/child.ts'
 
 export type SiteTold =
   | { readonly type: 'ready'; readonly port: number }
-  /** How many streams are open, and the clients that present themselves as present. */
+  /** How many streams are open. */
   | { readonly type: 'streams'; readonly open: number }
   | { readonly type: 'published'; readonly n: number }
 
@@ -47,21 +47,44 @@ const PAGE = `<!doctype html><title>tab</title><script type="module">
 
   // Publishes its numbers one behind the other, and keeps which of them were stored.
   globalThis.stored = []
-  globalThis.flowing = false
-  globalThis.flow = async () => {
+  let flowing = false
+  let ended = Promise.resolve()
+  globalThis.flow = () => {
     flowing = true
-    for (let n = 1; flowing; n++) {
-      await room.publish({ from: given.get('as'), n })
-      stored.push(n)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
+    ended = (async () => {
+      for (let n = 1; flowing; n++) {
+        await room.publish({ from: given.get('as'), n })
+        stored.push(n)
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    })()
+  }
+  globalThis.stopFlow = () => {
+    flowing = false
+    return ended
+  }
+
+  globalThis.lobby = client.channel('lobby:1')
+  globalThis.changes = []
+  globalThis.watchLobby = () => {
+    lobby.presence.subscribe((_list, change) => {
+      if (change !== null) changes.push(change.action + ' ' + change.member.id)
+    })
+  }
+
+  globalThis.score = []
+  globalThis.hearScore = () => {
+    const channel = client.channel('score:1')
+    channel.on('state', ({ state }) => score.push('state ' + state.score))
+    channel.on('subscribed', () => score.push('subscribed'))
+    channel.subscribe(({ data }) => score.push(data.n))
   }
 
   // Who leads is whoever holds the lock of the group; who a holder is the browser tells by the lock that each tab holds of its own.
   globalThis.leads = () => navigator.locks.request('me ' + Math.random(), async ({ name }) => {
     const { held } = await navigator.locks.query()
     const me = held.find((lock) => lock.name === name).clientId
-    return held.some((lock) => lock.name.startsWith('["rt"') && lock.name.endsWith(']') && lock.clientId === me)
+    return held.some((lock) => /^rt1 .*\\] (null|"\\w+")$/.test(lock.name) && lock.clientId === me)
   })
 </script>`
 
@@ -70,6 +93,7 @@ const built = join(dirname(createRequire(import.meta.url).resolve('@rt/client/pa
 const rt = createRealtime({
   heartbeat: '2s',
   pollFloor: 200,
+  presence: { ttl: '6s', grace: '1s' },
   authenticate(request) {
     const user = /^Bearer user:(\w+)$/.exec(request.headers.get('authorization') ?? '')?.[1]
     return user === undefined ? null : { id: user }

@@ -1,13 +1,15 @@
-// Tabs of one real browser that share a connection: how many the server sees, and what each tab hears while those who lead go.
+// Tabs of one real browser that share a connection: how many the server sees, and what each tab hears while those who lead go, are stuck, or are frozen.
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { Tabs } from '../presence/hidden-tab'
 import { Child } from '../processes/child'
 import type { SiteAsked, SiteTold } from './site'
 
 const chromiumPath = process.env['CHROMIUM_PATH']
 const full = process.env['RT_TEST_SIZE'] === 'full'
-/** Tabs, and how often the one that leads is closed. */
-const size = full ? { tabs: 8, deaths: 20 } : { tabs: 8, deaths: 4 }
+/** How often the tab that leads is closed. */
+const deaths = full ? 20 : 4
+const TABS = 8
 
 let site: Child<SiteTold, SiteAsked>
 let origin = ''
@@ -44,6 +46,12 @@ async function open(query = ''): Promise<Page> {
   return page
 }
 
+async function openAll(query: string, number = TABS): Promise<Page[]> {
+  const pages: Page[] = []
+  for (let i = 0; i < number; i++) pages.push(await open(`as=tab${i}&${query}`))
+  return pages
+}
+
 /** Waits until the server has so many streams. */
 async function streams(open: number): Promise<void> {
   const told = site.next('streams', (now) => now.open === open)
@@ -57,81 +65,216 @@ async function leader(pages: readonly Page[]): Promise<Page> {
   }
 }
 
-const tabs = (query = '') => Promise.all(Array.from({ length: size.tabs }, (_, i) => open(`as=tab${i}&${query}`)))
-const upTo = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
+async function publish(n: number): Promise<void> {
+  const published = site.next('published')
+  site.ask({ type: 'publish', n })
+  await published
+}
 
-describe.skipIf(!chromiumPath)('eight tabs', () => {
-  it.each(['websocket', 'sse', 'long-poll'])('have one %s, all are live, and each publishes', async (rung) => {
-    const pages = await tabs(`transports=${rung}`)
-    if (rung !== 'long-poll') await streams(1)
-    for (const page of pages) await page.waitForFunction(`client.status === 'connected'`)
-    site.ask({ type: 'publish', n: 1 })
-    for (const page of pages) await page.waitForFunction(`got.length === 1`)
-    await Promise.all(pages.map((page, i) => page.evaluate(`room.publish({ from: 'tab${i}', n: 1 })`)))
-    const heard: unknown[] = []
-    for (const page of pages) {
-      await page.waitForFunction(`got.length >= ${1 + pages.length}`)
-      heard.push(await page.evaluate('got'))
-      expect(await page.evaluate('client.transport')).toBe(rung)
-      expect(await page.evaluate('faults')).toEqual([])
-    }
-    for (const list of heard) expect(list).toEqual(heard[0])
-    expect((heard[0] as Message[]).map(({ from }) => from).sort()).toEqual(
-      ['site', ...pages.map((_, i) => `tab${i}`)].sort(),
-    )
+/** Ends the flow of the site, and tells its last number. */
+async function stop(): Promise<number> {
+  const stopped = site.next('published')
+  site.ask({ type: 'stop' })
+  return (await stopped).n
+}
+
+const heardFromSite = (page: Page, n: number) =>
+  page.waitForFunction(`got.some((message) => message.from === 'site' && message.n === ${n})`)
+
+const from = (name: string, messages: readonly Message[]) =>
+  messages.filter((message) => message.from === name).map(({ n }) => n)
+
+const range = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
+
+/** From the first number of each origin that it heard on, a tab heard every one, once, in order. */
+async function complete(page: Page, last: number): Promise<Message[]> {
+  await heardFromSite(page, last)
+  expect(await page.evaluate('faults')).toEqual([])
+  const got = await page.evaluate<Message[]>('got')
+  for (const name of new Set(got.map((message) => message.from))) {
+    const numbers = from(name, got)
+    expect(numbers).toEqual(range(numbers[0] as number, numbers.at(-1) as number))
+  }
+  expect(from('site', got).at(-1)).toBe(last)
+  return got
+}
+
+describe.skipIf(!chromiumPath)('tabs of one browser', () => {
+  it.each(['websocket', 'sse', 'long-poll'])(
+    'have one %s for eight, all are live, and each publishes',
+    async (rung) => {
+      const pages = await openAll(`transports=${rung}`)
+      // What polls is no stream.
+      await streams(rung === 'long-poll' ? 0 : 1)
+      await publish(1)
+      await Promise.all(pages.map((page) => heardFromSite(page, 1)))
+      await Promise.all(pages.map((page, i) => page.evaluate(`room.publish({ from: 'tab${i}', n: 1 })`)))
+      const heard: Message[][] = []
+      for (const page of pages) {
+        await page.waitForFunction(`got.length === ${1 + TABS}`)
+        expect(await page.evaluate('client.transport')).toBe(rung)
+        expect(await page.evaluate('statuses')).toEqual(['connecting', 'connected'])
+        expect(await page.evaluate('faults')).toEqual([])
+        heard.push(await page.evaluate<Message[]>('got'))
+      }
+      for (const got of heard) expect(got).toEqual(heard[0])
+      expect(new Set(heard[0]?.map((message) => message.from)).size).toBe(1 + TABS)
+      await streams(rung === 'long-poll' ? 0 : 1)
+    },
+  )
+
+  it('cannot even be loaded when six of them have a stream each', async () => {
+    await openAll('transports=sse&share=no', 6)
+    await streams(6)
+    const seventh = await context.newPage()
+    await expect(seventh.goto(origin, { timeout: 3000 })).rejects.toThrow('Timeout')
   })
 
-  it('each hear everything once and in order, and publish once, while whoever leads is closed again and again', async () => {
-    const pages = await tabs()
+  it('come down to one stream when all are opened at once', async () => {
+    const pages = await Promise.all(Array.from({ length: TABS }, (_, i) => open(`as=tab${i}&transports=sse`)))
     await streams(1)
-    const gone: { readonly as: string; readonly stored: number[] }[] = []
+    await publish(1)
+    for (const page of pages) await complete(page, 1)
+  })
+
+  it('each hear everything once and in order, and publish once, while the one that leads is closed again and again', async () => {
+    const pages = await openAll('')
+    await streams(1)
     const names = new Map(pages.map((page, i) => [page, `tab${i}`]))
-    for (const page of pages) await page.evaluate('void flow()')
+    const stored = new Map<string, number[]>()
     site.ask({ type: 'flow' })
-    for (let death = 1; death <= size.deaths; death++) {
+    for (const page of pages) await page.evaluate('void flow()')
+    for (let death = 1; death <= deaths; death++) {
       const dying = await leader(pages)
-      gone.push({ as: names.get(dying) as string, stored: await dying.evaluate<number[]>('stored') })
+      stored.set(names.get(dying) as string, await dying.evaluate<number[]>('stored'))
       await dying.close()
       pages.splice(pages.indexOf(dying), 1)
-      const as = `late${death}`
-      const page = await open(`as=${as}`)
-      names.set(page, as)
+      const page = await open(`as=late${death}`)
+      names.set(page, `late${death}`)
       pages.push(page)
       await page.evaluate('void flow()')
       await streams(1)
     }
-    for (const page of pages) await page.evaluate('flowing = false')
-    const stopped = site.next('published')
-    site.ask({ type: 'stop' })
-    const { n: last } = await stopped
-
-    const stored = new Map<string, number[]>(gone.map((each) => [each.as, each.stored]))
     for (const page of pages) {
-      await page.waitForFunction('stored.length > 0')
+      await page.evaluate('stopFlow()')
       stored.set(names.get(page) as string, await page.evaluate<number[]>('stored'))
     }
-    site.ask({ type: 'publish', n: last + 1 })
-    for (const page of pages) {
-      await page.waitForFunction(`got.some(({ from, n }) => from === 'site' && n === ${last + 1})`)
-      expect(await page.evaluate('faults')).toEqual([])
-      const got = await page.evaluate<Message[]>('got')
-      const ids = got.map(({ id }) => id)
-      expect(new Set(ids).size).toBe(ids.length)
-      const of = (name: string) => got.filter(({ from }) => from === name).map(({ n }) => n)
-      const [first = 0] = of('site')
-      expect(of('site')).toEqual(upTo(first, last + 1))
-      for (const [name, numbers] of stored) {
-        const [begin = 0] = of(name)
-        const heard = of(name)
-        // One that went may have had one stored that it was not told of any more.
-        const end = Math.max(numbers.at(-1) ?? 0, heard.at(-1) ?? 0)
-        if (heard.length > 0) expect(heard).toEqual(upTo(begin, end))
-      }
+    const last = (await stop()) + 1
+    await publish(last)
+    const heard = await Promise.all(pages.map((page) => complete(page, last)))
+    // What the eldest heard is all that was stored: it was there from the beginning.
+    const [eldest = []] = heard
+    if (!full) for (const [name, numbers] of stored) expect(from(name, eldest)).toEqual(expect.arrayContaining(numbers))
+    for (const got of heard) {
+      const [first] = got
+      const begin = eldest.findIndex(({ id }) => id === first?.id)
+      if (begin >= 0) expect(got).toEqual(eldest.slice(begin))
     }
-    // The first ones were there from the beginning.
-    const eldest = pages[0] as Page
-    const got = await eldest.evaluate<Message[]>('got')
-    for (const [name, numbers] of stored)
-      for (const n of numbers) expect(got.filter((each) => each.from === name && each.n === n)).toHaveLength(1)
+    expect([...stored.values()].every((numbers) => numbers.length > 0)).toBe(true)
   })
+
+  it('do not wait for one that leads and is stuck, and take it in again when it goes on', async () => {
+    const pages = await openAll('', 4)
+    const stuck = await leader(pages)
+    const others = pages.filter((page) => page !== stuck)
+    site.ask({ type: 'flow' })
+    await stuck.evaluate(`setTimeout(() => { for (const until = Date.now() + 12000; Date.now() < until; ); }, 0)`)
+    const next = await leader(others)
+    const last = (await stop()) + 1
+    await publish(last)
+    for (const page of others) {
+      await complete(page, last)
+      expect(await page.evaluate('statuses')).toEqual(['connecting', 'connected'])
+    }
+    expect(await stuck.evaluate('leads()')).toBe(false)
+    expect(await next.evaluate('leads()')).toBe(true)
+    await complete(stuck, last)
+    await streams(1)
+  })
+
+  it('have one connection for each identity', async () => {
+    const ann = await openAll('user=ann', 2)
+    const bob = await openAll('user=bob', 2)
+    const nobody = await openAll('', 2)
+    await streams(3)
+    await publish(1)
+    for (const page of [...ann, ...bob, ...nobody]) await complete(page, 1)
+  })
+
+  it('are one member, who does not leave when the one that leads is closed', async () => {
+    const watcher = await open('user=eve')
+    await watcher.evaluate('watchLobby()')
+    const pages = await openAll('user=ann', 3)
+    for (const page of pages) await page.evaluate(`lobby.presence.enter({ name: 'Ann' })`)
+    const dying = await leader(pages)
+    // A witness: when it is told that this one left, it would have been told of the other one as well.
+    const witness = await open('user=bob')
+    await witness.evaluate(`lobby.presence.enter({ name: 'Bob' })`)
+    await streams(3)
+    await Promise.all([dying.close(), witness.close()])
+    await watcher.waitForFunction(`changes.includes('leave bob')`)
+    expect(await watcher.evaluate('changes')).toEqual(['enter ann', 'enter bob', 'leave bob'])
+    const rest = pages.filter((page) => page !== dying)
+    await (rest[0] as Page).evaluate(`lobby.presence.update({ name: 'Anna' })`)
+    await watcher.waitForFunction(`changes.includes('update ann')`)
+    await (rest[0] as Page).evaluate(`lobby.presence.leave()`)
+    await (rest[1] as Page).evaluate(`lobby.presence.leave()`)
+    await watcher.waitForFunction(`changes.includes('leave ann')`)
+    expect(await watcher.evaluate('changes')).toEqual([
+      'enter ann',
+      'enter bob',
+      'leave bob',
+      'update ann',
+      'leave ann',
+    ])
+    expect(await watcher.evaluate('faults')).toEqual([])
+  })
+
+  it('begin a channel each with its state, whoever had it before', async () => {
+    const pages = await openAll('', 2)
+    const first = await leader(pages)
+    const second = pages.find((page) => page !== first) as Page
+    for (const page of [second, first]) {
+      await page.evaluate('hearScore()')
+      await page.waitForFunction(`score.at(-1) === 'subscribed'`)
+    }
+    await first.evaluate(`client.channel('score:1').publish({ from: 'first', n: 1 })`)
+    for (const page of pages) {
+      await page.waitForFunction(`score.length === 3`)
+      expect(await page.evaluate('score')).toEqual(['state 7', 'subscribed', 1])
+    }
+    await streams(1)
+  })
+})
+
+describe.skipIf(!chromiumPath)('a frozen tab that leads', () => {
+  it('gives the lead to another one, and misses nothing when it goes on', async () => {
+    const tabs = await Tabs.start(chromiumPath as string)
+    try {
+      const first = await tabs.open(`${origin}/`)
+      await until(() => first.evaluate('globalThis.established'))
+      const second = await tabs.open(`${origin}/`)
+      await until(() => second.evaluate('globalThis.established'))
+      expect(await first.evaluate('leads()')).toBe(true)
+      await first.freeze(true)
+      await until(() => second.evaluate('leads()'))
+      await publish(1)
+      await until(() => second.evaluate('got.length === 1'))
+      await first.freeze(false)
+      await until(() => first.evaluate('got.length === 1'))
+      await streams(1)
+      await publish(2)
+      for (const tab of [first, second]) {
+        await until(() => tab.evaluate('got.length === 2'))
+        expect(await tab.evaluate('got.map(({ n }) => n)')).toEqual([1, 2])
+        expect(await tab.evaluate('faults')).toEqual([])
+      }
+    } finally {
+      await tabs.close()
+    }
+  })
+
+  async function until(is: () => Promise<unknown>): Promise<void> {
+    while ((await is()) !== true) await new Promise((resolve) => setTimeout(resolve, 20))
+  }
 })
