@@ -19,8 +19,8 @@ import { readPoll } from '../transports/polling'
 import { patience } from './group'
 import type { Down, Join, OpenLine, Up } from './messages'
 
-/** Silence of so many heartbeats is a reason to ask whether the leader is there; a few more seconds, and the connection gives the link up. */
-const DOUBT = 1.4
+/** Silence of so many heartbeats is a reason to ask whether the leader is there: early enough for another one to take over before the connection gives up. */
+const DOUBT = 1.15
 
 /** How often to poll until this tab is where the leader is, whose node may be ahead of ours; and milliseconds before the second time, then doubled. */
 const POLLS = 6

@@ -91,7 +91,7 @@ const PAGE = `<!doctype html><title>tab</title><script type="module">
 const built = join(dirname(createRequire(import.meta.url).resolve('@rt/client/package.json')), 'dist')
 
 const rt = createRealtime({
-  heartbeat: '2s',
+  heartbeat: '5s',
   pollFloor: 200,
   presence: { ttl: '6s', grace: '1s' },
   authenticate(request) {
