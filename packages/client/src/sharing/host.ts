@@ -2,6 +2,7 @@
 import { type Clock, type Command, type Json, RealtimeError, type ServerEvent, toRealtimeError } from '@rt/protocol'
 import type { Order } from '../channels/outbox'
 import type { Connection } from '../connection/connection'
+import type { Group } from './group'
 import type { Down, Join, Line, OpenLine, Up } from './messages'
 
 /** Milliseconds. */
@@ -14,10 +15,9 @@ export const lingering = {
 
 export interface HostOptions {
   readonly connection: Connection
+  readonly group: Group
   readonly open: OpenLine
   readonly clock: Clock
-  readonly announce: () => void
-  readonly whenGone: (tab: string, signal: AbortSignal, gone: () => void) => void
 }
 
 /** One link of another tab. */
@@ -47,7 +47,7 @@ export class Host {
   }
 
   join({ tab, line, channels, watched, entered }: Join): void {
-    const { connection, open, whenGone } = this.#options
+    const { connection, group, open } = this.#options
     const guest: Guest = {
       line: open(line),
       channels: new Set(channels),
@@ -60,7 +60,7 @@ export class Host {
     }
     this.#guests.add(guest)
     guest.line.onmessage = ({ data }: { data: Up }) => this.#asked(guest, data)
-    whenGone(tab, guest.closed.signal, () => this.#close(guest))
+    group.whenGone(tab, guest.closed.signal, () => this.#close(guest))
     tell(guest, { type: 'alive' })
     for (const channel of channels) connection.lend('channel', channel)
     for (const channel of watched) connection.lend('members', channel)
@@ -80,7 +80,7 @@ export class Host {
   }
 
   changed(): void {
-    const { connection, announce } = this.#options
+    const { connection, group } = this.#options
     const { stream } = connection
     if (stream === this.#stream) return
     this.#stream = stream
@@ -89,7 +89,7 @@ export class Host {
       else if (stream === null) this.#end(guest, 'lost')
       else if (!guest.over) this.#moved(guest)
     }
-    if (stream !== null) announce()
+    if (stream !== null) group.announce()
   }
 
   expelled(channel: string): void {
@@ -111,34 +111,17 @@ export class Host {
   }
 
   #pass(guest: Guest, event: ServerEvent): void {
-    const { channels, watched } = guest
-    switch (event.type) {
-      case 'message':
-      case 'live':
-      case 'gap':
-        if (channels.has(event.channel)) this.#say(guest, event)
-        return
-      case 'members':
-      case 'presence':
-        if (watched.has(event.channel)) this.#say(guest, event)
-        return
-      case 'cursor':
-      case 'beat':
-      case 'status':
-        this.#say(guest, event)
-        return
-      case 'subscribed':
-        // It began anew, for this tab.
-        if (channels.has(event.channel) && event.id !== undefined) this.#moved(guest)
-        return
-      case 'unsubscribed':
-        if (!channels.has(event.channel)) return
-        if (event.error === undefined) this.#moved(guest)
-        else this.#end(guest, 'refused')
-        return
-      case 'unwatched':
-        if (watched.has(event.channel) && event.error !== undefined) this.#end(guest, 'refused')
-    }
+    if (event.type === 'cursor' || event.type === 'beat' || event.type === 'status') this.#say(guest, event)
+    if (!('channel' in event)) return
+    const ofMembers = event.type === 'members' || event.type === 'presence' || event.type === 'unwatched'
+    if (!(ofMembers ? guest.watched : guest.channels).has(event.channel)) return
+    if (event.type === 'unsubscribed' || event.type === 'unwatched') {
+      if (event.error !== undefined) this.#end(guest, 'refused')
+      else if (!ofMembers) this.#moved(guest)
+    } else if (event.type === 'subscribed') {
+      // It began anew, for this tab. (`live` channels have no place to begin from.)
+      if (event.id !== undefined) this.#moved(guest)
+    } else if (event.type !== 'absent') this.#say(guest, event)
   }
 
   /** Another stream speaks, or the same from another place: the link is to be opened once more beside this one. */

@@ -16,7 +16,7 @@ import type { Connection, Standing } from '../connection/connection'
 import type { Relay, ResumeRequest } from '../ports/transport'
 import { type Endpoint, requestStream } from '../transports/http'
 import { readPoll } from '../transports/polling'
-import { patience } from './group'
+import { type Group, patience } from './group'
 import type { Down, Join, OpenLine, Up } from './messages'
 
 /** Silence of so many heartbeats is a reason to ask whether the leader is there: early enough for another one to take over before the connection gives up. */
@@ -38,26 +38,26 @@ export type Failure =
 export interface RelayOptions {
   readonly connection: Connection
   readonly endpoint: Endpoint
-  readonly clock: Clock
+  readonly group: Group
   readonly open: OpenLine
-  /** Whom the server takes the group for. */
-  readonly identity: string | null
+  readonly clock: Clock
   readonly tab: string
   /** The one that leads. */
   readonly leader: string
-  /** A name for a new line. */
-  readonly line: () => string
-  readonly join: (join: Join) => void
-  readonly proven: () => void
-  readonly failed: (failure: Failure) => void
+  /** Whom the server takes the group for. */
+  readonly identity: string | null
+  readonly told: (outcome: 'proven' | Failure) => void
 }
 
+/** Counts the lines of this tab. */
+let lines = 0
+
 export function createRelay(options: RelayOptions): Relay {
-  const { connection, endpoint, clock, open, identity, tab, leader } = options
+  const { connection, endpoint, group, open, clock, tab, leader, identity, told } = options
 
   return {
     open(start, listener) {
-      const name = options.line()
+      const name = `${group.name} ${tab} ${++lines}`
       const line = open(name)
       const request = start.request()
       const abort = new AbortController()
@@ -73,7 +73,7 @@ export function createRelay(options: RelayOptions): Relay {
       const close = () => {
         if (signal.aborted) return
         // Given up by the connection, in whose eyes it took too long.
-        if (standing !== null && early !== null) queueMicrotask(() => options.failed('missed'))
+        if (standing !== null && early !== null) queueMicrotask(() => told('missed'))
         shut()
       }
       const shut = () => {
@@ -86,7 +86,7 @@ export function createRelay(options: RelayOptions): Relay {
       const end = (failure: Failure | null) => {
         if (signal.aborted) return
         shut()
-        if (failure !== null) options.failed(failure)
+        if (failure !== null) told(failure)
         listener.closed({ error: null })
       }
       /** Asked twice, so that what came while this tab slept is read first. */
@@ -96,7 +96,7 @@ export function createRelay(options: RelayOptions): Relay {
         clock.clearTimeout(timer)
         timer = clock.setTimeout(() => {
           if (last) {
-            options.failed('stuck')
+            told('stuck')
             if (early !== null) end(null)
           } else {
             tell({ type: 'ping' })
@@ -139,12 +139,12 @@ export function createRelay(options: RelayOptions): Relay {
         listener.events([{ type: 'status', broker: from.degraded ? 'degraded' : 'ok' }, ...events, ...from.members])
         // All is here: from now on it is as good as a stream of this tab's own.
         if (!signal.aborted) listener.alive()
-        options.proven()
+        told('proven')
         if (!signal.aborted) listener.events(later)
       }
 
       const { channels, watch = [] } = request
-      options.join({
+      group.post({
         type: 'join',
         to: leader,
         tab,

@@ -44,7 +44,6 @@ export class Sharing implements Companion {
   #separate = false
   #frozen = false
   #misses = 0
-  #lines = 0
   /** Told when it is known whether there is a tab to ride on. */
   #found: () => void = () => {}
 
@@ -104,18 +103,12 @@ export class Sharing implements Companion {
   }
 
   #join(identity: string | null): void {
-    const { connection, clock, open, tab } = this.#options
-    const group = new Group(
+    const { connection } = this.#options
+    const group: Group = new Group(
       { ...this.#options, name: this.#nameOf(identity) },
       {
         leads: () => {
-          this.#host = new Host({
-            connection,
-            open,
-            clock,
-            announce: () => group.announce(),
-            whenGone: (other, signal, gone) => group.whenGone(other, signal, gone),
-          })
+          this.#host = new Host({ ...this.#options, group })
           this.#unfollow()
           this.#host.changed()
           this.#found()
@@ -144,27 +137,15 @@ export class Sharing implements Companion {
   }
 
   #follow(group: Group, identity: string | null, leader: string): void {
-    const { connection, endpoint, clock, open, tab } = this.#options
+    const { connection } = this.#options
     if (this.#alone !== undefined || (leader === this.#leader && connection.relayed)) return
     this.#leader = leader
-    const relay = createRelay({
-      connection,
-      endpoint,
-      clock,
-      open,
-      identity,
-      tab,
-      leader,
-      line: () => `${group.name} ${tab} ${++this.#lines}`,
-      join: (join) => group.post(join),
-      proven: () => {
-        this.#misses = 0
-      },
-      failed: (failure) => {
-        if (this.#group === group && this.#leader === leader) this.#failed(failure)
-      },
-    })
-    connection.ride(relay)
+    const told = (outcome: 'proven' | Failure) => {
+      if (this.#group !== group || this.#leader !== leader) return
+      if (outcome === 'proven') this.#misses = 0
+      else this.#failed(outcome)
+    }
+    connection.ride(createRelay({ ...this.#options, group, leader, identity, told }))
     this.#found()
   }
 
