@@ -118,6 +118,7 @@ describe('tabs of one identity', () => {
   it('open their links anew beside the old ones when the leader has another stream', async () => {
     const browser = new Browser()
     const [a, b] = (await openTabs(browser, ['a', 'b'], 'x')) as [Tab, Tab]
+    const { length } = browser.polls
     // It ends by plan.
     a.link?.print({
       type: 'bye',
@@ -130,6 +131,7 @@ describe('tabs of one identity', () => {
     a.link?.message('x', 1)
     await browser.settle()
     expect([a.messages, b.messages]).toEqual([[1], [1]])
+    expect(browser.polls).toHaveLength(length + 1)
     expect(b.statuses).toEqual(['connecting', 'connected'])
   })
 
@@ -149,6 +151,20 @@ describe('tabs of one identity', () => {
     a.link?.message('y', 3)
     await browser.settle()
     expect([a.messages, b.messages]).toEqual([[3], [1, 2, 3]])
+  })
+
+  it.each([
+    ['on a link that takes commands', [{ type: 'unsubscribed', channel: 'y' }]],
+    ['by polls', [{ type: 'subscribed', channel: 'y', id: '1-5', epoch: '0-1' }]],
+  ] as const)('take no cursor of a channel that the leader begins anew, %s', async (_where, events) => {
+    const browser = new Browser()
+    const [a] = (await openTabs(browser, ['a'], 'x')) as [Tab]
+    const b = browser.tab('b')
+    await b.connect('x', 'y')
+    a.link?.print({ type: 'cursor', cursor: 'c1' })
+    a.link?.print(...events, { type: 'cursor', cursor: 'c9' })
+    await browser.settle()
+    expect(browser.polls.at(-1)).toMatchObject({ tab: 'b', cursor: 'c1' })
   })
 })
 
@@ -187,6 +203,33 @@ describe('a tab that begins to ride', () => {
     b.link?.print({ type: 'gap', channel: 'x', reason: 'epoch', epoch: '9-0' }, { type: 'cursor', cursor: 'c9' })
     await Promise.all([a.live(70_000), b.live(70_000)])
     expect(own([a, b])).toEqual(['a'])
+  })
+
+  it('stays by itself when its poll leads into another life of the log than the one that the leader is in', async () => {
+    const browser = new Browser()
+    const a = browser.tab('a')
+    const b = browser.tab('b')
+    for (const tab of [a, b]) await tab.connect('x')
+    a.connection.subscribe('y', 0)
+    await browser.settle()
+    expect(own([a, b])).toEqual(['a'])
+    browser.answer = ({ fresh }) => ({
+      events: [
+        { type: 'gap', channel: 'x', reason: 'epoch', epoch: '9-0' },
+        ...fresh.map((channel) => ({ type: 'subscribed', channel, id: '1-0', epoch: '0-1' }) as const),
+      ],
+      cursor: 'p9',
+    })
+    b.connection.subscribe('z', 0)
+    await browser.settle()
+    a.link?.answer()
+    await browser.settle(2000)
+    a.link?.answer()
+    a.link?.message('x', 5)
+    await browser.settle(2000)
+    // What the leader told is of the old life, and so is the stream that it came by.
+    expect(b.told.map(({ kind }) => kind)).toEqual(['subscribed', 'message'])
+    expect(b.messages).toEqual([5])
   })
 
   it('goes alone when the server takes it for somebody else', async () => {
