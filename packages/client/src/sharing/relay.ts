@@ -17,7 +17,7 @@ import type { Relay, ResumeRequest } from '../ports/transport'
 import { type Endpoint, requestStream } from '../transports/http'
 import { readPoll } from '../transports/polling'
 import { type Group, patience } from './group'
-import type { Down, Join, OpenLine, Up } from './messages'
+import type { Down, OpenLine, Up } from './messages'
 
 /** Silence of so many heartbeats is a reason to ask whether the leader is there: early enough for another one to take over before the connection gives up. */
 const DOUBT = 1.15
