@@ -1,5 +1,5 @@
 /** The leader's side: prints this tab's stream again for each of the other tabs, and carries out their commands. Made by the sharing of a tab that leads. */
-import { type Clock, type Command, type Json, RealtimeError, type ServerEvent, toRealtimeError } from '@rt/protocol'
+import { type Clock, type Json, RealtimeError, type ServerEvent, toRealtimeError } from '@rt/protocol'
 import type { Order } from '../channels/outbox'
 import type { Connection } from '../connection/connection'
 import type { Group } from './group'
