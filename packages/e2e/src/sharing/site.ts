@@ -106,12 +106,13 @@ const rt = createRealtime({
 })
 
 let open = 0
+let flow: Promise<number> | null = null
 let flowing = false
 
 const { tell } = parent<SiteTold, SiteAsked>((asked) => {
   if (asked.type === 'publish') void publish(asked.n)
-  else if (asked.type === 'flow') void flow()
-  else if (asked.type === 'stop') flowing = false
+  else if (asked.type === 'flow') flow = run()
+  else if (asked.type === 'stop') void stop()
   else tell({ type: 'streams', open })
 })
 
@@ -120,14 +121,21 @@ async function publish(n: number): Promise<void> {
   tell({ type: 'published', n })
 }
 
-async function flow(): Promise<void> {
+async function run(): Promise<number> {
   flowing = true
   let n = 0
   while (flowing) {
     await rt.publish('room:1', { from: 'site', n: ++n })
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
-  tell({ type: 'published', n })
+  return n
+}
+
+async function stop(): Promise<void> {
+  flowing = false
+  const last = await flow
+  flow = null
+  tell({ type: 'published', n: last ?? 0 })
 }
 
 function count(change: number): void {

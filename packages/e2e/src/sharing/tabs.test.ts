@@ -31,6 +31,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   await context.close()
+  await stop()
 })
 
 interface Message {
