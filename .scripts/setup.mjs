@@ -43,7 +43,41 @@ const TOOLS = [
     find: () => fromEnv('RT_CURL') ?? which('curl'),
     hint: 'install curl',
   },
+  {
+    // Not `NGINX`: nginx itself reads a variable of that name.
+    name: 'nginx',
+    variable: 'RT_NGINX',
+    debian: ['nginx'],
+    find: () => [fromEnv('RT_NGINX'), which('nginx'), '/usr/sbin/nginx'].find((path) => path && existsSync(path)),
+    hint: 'install nginx, or set RT_NGINX to its path',
+  },
+  {
+    name: 'haproxy',
+    variable: 'RT_HAPROXY',
+    debian: ['haproxy'],
+    find: () => [fromEnv('RT_HAPROXY'), which('haproxy'), '/usr/sbin/haproxy'].find((path) => path && existsSync(path)),
+    hint: 'install HAProxy, or set RT_HAPROXY to its path',
+  },
+  {
+    name: 'network namespaces with iptables',
+    variable: 'RT_NETNS',
+    debian: ['iproute2', 'iptables'],
+    find: networkNamespaces,
+    hint: 'run the tests on Linux as root, with iproute2 and iptables installed',
+  },
 ]
+
+/** The path of `ip` where this machine lets us make networks of our own and filter in them. */
+function networkNamespaces() {
+  const ip = process.platform === 'linux' && process.getuid?.() === 0 ? which('ip') : undefined
+  if (!ip || !which('iptables')) return undefined
+  const name = `rt-setup-${process.pid}`
+  const works =
+    capture(ip, ['netns', 'add', name]).code === 0 &&
+    capture(ip, ['netns', 'exec', name, 'iptables', '-I', 'INPUT', '-j', 'DROP']).code === 0
+  capture(ip, ['netns', 'del', name])
+  return works ? ip : undefined
+}
 
 /** A stand-in for redis-server that runs it in Docker; host networking, so Linux only. */
 function redisByDocker() {

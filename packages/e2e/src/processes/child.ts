@@ -17,10 +17,13 @@ export class Child<Told extends { readonly type: string }, Asked> {
   readonly #listeners = new Set<(told: Told) => void>()
   readonly #waiting = new Set<(error: Error) => void>()
 
-  /** @param script URL of the script. @param settings What it gets from {@link settings}. */
-  constructor(script: URL, settings: unknown, nodeArgs: readonly string[] = []) {
+  /** @param script URL of the script. @param settings What it gets from {@link settings}. @param within A command that runs the one behind it. */
+  constructor(script: URL, settings: unknown, nodeArgs: readonly string[] = [], within: readonly string[] = []) {
+    const [program, ...before] = [...within, process.execPath]
     const child = fork(fileURLToPath(script), [JSON.stringify(settings)], {
+      execPath: program,
       execArgv: [
+        ...before,
         '--import',
         new URL('typescript.mjs', import.meta.url).href,
         '--unhandled-rejections=strict',
@@ -81,6 +84,15 @@ export class Child<Told extends { readonly type: string }, Asked> {
 
   ask(message: Asked): void {
     if (this.#process.connected) this.#process.send(message as object)
+  }
+
+  /** SIGSTOP: it is there and does nothing, as a machine that sleeps. */
+  freeze(): void {
+    this.#process.kill('SIGSTOP')
+  }
+
+  thaw(): void {
+    this.#process.kill('SIGCONT')
   }
 
   /** SIGKILL. Resolves when it is gone. */

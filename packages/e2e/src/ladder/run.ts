@@ -1,0 +1,130 @@
+/** Runs one case of the bench from one starting rung, judges it, and says what was seen. */
+import type { Rung } from '@rt/client'
+import type { Case } from './cases.ts'
+import { Stage } from './stage.ts'
+import type { World } from './world.ts'
+
+/** The client's own order of rungs. */
+const own: readonly Rung[] = ['websocket', 'sse', 'long-poll', 'poll']
+
+/** Seconds of the client's clock until it is on its best rung again once the network is well, and how many of them pass in one. */
+const BACK = 180
+const RATE = 10
+
+export interface Row {
+  readonly name: string
+  readonly start: Rung | null
+  /** Seconds to the first message. */
+  readonly bound: number
+  readonly seen: number
+  /** What the client showed on the way. */
+  readonly shown: string
+  /** Seconds of the client's clock until it was on its best rung again. */
+  readonly back: number
+}
+
+/** The order of a client that starts at this rung; null: its own. */
+export const orderFrom = (start: Rung | null): readonly Rung[] =>
+  start === null ? own : [start, ...own.filter((rung) => rung !== start)]
+
+export async function run(one: Case, start: Rung | null, world: World): Promise<Row> {
+  const { client = 'here', token, pace = 100 } = one
+  const stage = await Stage.open(world, { client, token, pace })
+  try {
+    return await play(one, start, stage)
+  } catch (error) {
+    throw new Error(`${one.name}, from ${start ?? 'the own order'}: ${(error as Error).message}\n${await story(stage)}`)
+  } finally {
+    await stage.close()
+  }
+}
+
+async function play(one: Case, start: Rung | null, stage: Stage): Promise<Row> {
+  const { publisher } = stage
+  const order = orderFrom(start)
+  await one.path?.(stage)
+  if (one.strike === undefined) publisher.start()
+  let since = Date.now()
+  stage.begin(start === null ? null : order)
+  const { subject } = stage
+  let from = 0
+  let known = 0
+  if (one.strike !== undefined) {
+    publisher.start()
+    const usable = order.filter((rung) => one.blocks?.includes(rung) !== true)
+    const ready = () => subject.transport !== null && usable.includes(subject.transport) && subject.sequences.length > 2
+    await subject.until('connected, and a few messages', ready, 15)
+    from = subject.seen.length
+    await one.strike(stage)
+    since = Date.now()
+    known = publisher.stored
+  }
+
+  const fresh = () => subject.seen.find((seen) => seen.type === 'message' && seen.at >= since && seen.sequence > known)
+  await subject.until('the first message after the fault', () => fresh() !== undefined, one.within + 10)
+  const seen = ((fresh()?.at ?? 0) - since) / 1000
+  const shown = subject.seen
+    .slice(from)
+    .flatMap((each) => (each.type === 'status' ? [each.status] : each.type === 'problem' ? [`(${each.problem})`] : []))
+  if (seen > one.within) throw new Error(`The first message came after ${seen} s, not within ${one.within} s.`)
+  for (const status of one.shows ?? []) if (!shown.includes(status)) throw new Error(`It did not show ${status}.`)
+  for (const status of one.never ?? []) if (shown.includes(status)) throw new Error(`It showed ${status}.`)
+  if (one.blocks !== null) {
+    const expected = order.find((rung) => one.blocks?.includes(rung) !== true)
+    await subject.until(`on ${expected}`, () => subject.transport === expected, one.within)
+  }
+  const over = subject.transport
+
+  if (one.heal === undefined) stage.heal()
+  else await one.heal(stage)
+  const wellAt = Date.now()
+  // Any message is a sign of life, so that at this rate a heartbeat is not missed.
+  publisher.pace = 50
+  subject.rate = RATE
+  const best = () => subject.transport === order[0] && subject.status === 'connected'
+  await subject.until(`back on ${order[0]}`, best, BACK / RATE)
+  const back = ((Date.now() - wellAt) / 1000) * RATE
+  subject.rate = 1
+
+  const count = await publisher.stop()
+  await subject.until(`all ${count} heard`, () => subject.sequences.includes(count), 10)
+  judge(one, stage, count)
+  await one.check?.(stage)
+  return { name: one.name, start, bound: one.within, seen, shown: `${shown.join(' ')} ${over}`.trim(), back }
+}
+
+function judge(one: Case, { subject }: Stage, count: number): void {
+  const wrong = subject.sequences.findIndex((sequence, i) => sequence !== i + 1)
+  const { length } = subject.sequences
+  if (wrong >= 0) throw new Error(`At place ${wrong + 1} it heard ${subject.sequences.slice(wrong, wrong + 5)}.`)
+  if (length !== count) throw new Error(`It heard ${length} of ${count}.`)
+  const gaps = subject.seen.filter(({ type }) => type === 'gap').length
+  if (gaps > 0 !== (one.gap === true)) throw new Error(`It told ${gaps} gaps.`)
+}
+
+/** What the client showed, for who has to find out why. */
+async function story(stage: Stage): Promise<string> {
+  if (!stage.began) return 'The client had not begun yet.'
+  const { subject, proxy, publisher } = stage
+  const begin = subject.seen[0]?.at ?? 0
+  const lines: string[] = []
+  let heard: number[] = []
+  const flush = () => {
+    if (heard.length > 0) lines.push(`        … heard ${heard[0]} to ${heard.at(-1)} (${heard.length})`)
+    heard = []
+  }
+  for (const { at, ...seen } of subject.seen) {
+    if (seen.type === 'message') heard.push(seen.sequence)
+    else {
+      flush()
+      lines.push(`${String(at - begin).padStart(7)} ms ${JSON.stringify(seen)}`)
+    }
+  }
+  flush()
+  const explained = await subject.explain().catch(String)
+  return [
+    ...lines,
+    `now ${subject.status} on ${subject.transport}; published ${publisher.stored}; ${proxy.opened} connections, ${proxy.upgrades.length} upgrades`,
+    explained,
+  ].join('\n')
+}
