@@ -1,5 +1,5 @@
 // The failure bench: every case of the table, from the rung that it hurts most (full: from each rung), on two real nodes and one real Redis.
-import type { Rung } from '@rt/client'
+import type { TransportName } from '@rt/client'
 import { afterAll, describe, it, vi } from 'vitest'
 import { full } from '../../../../.vitest/shared.mjs'
 import { type Case, cases } from './cases.ts'
@@ -9,7 +9,7 @@ import { World } from './world.ts'
 // Most of the time the runs wait for networks.
 vi.setConfig({ maxConcurrency: 16 })
 
-const starts: readonly (Rung | null)[] = [null, 'websocket', 'sse', 'long-poll', 'poll']
+const starts: readonly (TransportName | null)[] = [null, 'websocket', 'sse', 'long-poll', 'poll']
 const rows: Row[] = []
 const shared = new Map<string, Promise<World>>()
 const heartbeats = { calm: 20_000, brisk: 1000, own: 20_000 }
@@ -20,7 +20,7 @@ function sharedWorld(name: 'calm' | 'brisk'): Promise<World> {
   return world
 }
 
-async function runIn(one: Case, start: Rung | null): Promise<Row> {
+async function runIn(one: Case, start: TransportName | null): Promise<Row> {
   const { world: name = 'calm' } = one
   if (name !== 'own') return run(one, start, await sharedWorld(name))
   const world = await World.start({ heartbeat: heartbeats.own })

@@ -5,6 +5,8 @@ import { ServerProgram } from './server-program.ts'
 export interface NginxSettings {
   /** Directives of the one location, beside `proxy_pass`. */
   readonly location?: string
+  /** Parameters of each node, such as `max_fails=0`. */
+  readonly server?: string
   /** Directives of `http`. */
   readonly http?: string
 }
@@ -15,7 +17,7 @@ export const passUpgrade = `
   proxy_set_header Upgrade $http_upgrade;
   proxy_set_header Connection $connection_of_upgrade;`
 
-export function startNginx(ports: readonly number[], { location = '', http = '' }: NginxSettings = {}) {
+export function startNginx(ports: readonly number[], { location = '', http = '', server = '' }: NginxSettings = {}) {
   const root = process.getuid?.() === 0
   const bodies = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   return ServerProgram.start({
@@ -32,7 +34,7 @@ http {
   access_log off;
   ${bodies.map((name) => `${name}_temp_path ${join(folder, name)};`).join('\n  ')}
   map $http_upgrade $connection_of_upgrade { default upgrade; '' ''; }
-  upstream nodes { ${ports.map((port) => `server 127.0.0.1:${port};`).join(' ')} }
+  upstream nodes { ${ports.map((port) => `server 127.0.0.1:${port} ${server};`).join(' ')} }
   ${http}
   server {
     listen unix:${socket};

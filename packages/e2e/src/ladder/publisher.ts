@@ -12,6 +12,7 @@ export class Publisher {
   readonly #worker: App
   readonly #run: string
   #going = true
+  #writing: Promise<void> = Promise.resolve()
   #done: Promise<void> | null = null
   #wake: () => void = () => {}
 
@@ -30,6 +31,13 @@ export class Publisher {
     this.#wake()
   }
 
+  /** Writes nothing more until it gets a pace. Resolves when what it was writing is stored. */
+  async hold(): Promise<void> {
+    this.#pace = Number.POSITIVE_INFINITY
+    this.#wake()
+    await this.#writing
+  }
+
   /** Returns how many it wrote. */
   async stop(): Promise<number> {
     this.#going = false
@@ -40,8 +48,11 @@ export class Publisher {
 
   async #write(): Promise<void> {
     while (this.#going) {
-      await this.#store(this.stored + 1)
-      this.stored++
+      if (this.#pace < Number.POSITIVE_INFINITY) {
+        this.#writing = this.#store(this.stored + 1)
+        await this.#writing
+        this.stored++
+      }
       await this.#pause()
     }
   }

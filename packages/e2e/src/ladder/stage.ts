@@ -1,6 +1,6 @@
 /** What one run of a case has in its hands: the way to the nodes with its fault proxy, the publisher, the client. */
 import { randomUUID } from 'node:crypto'
-import type { Rung } from '@rt/client'
+import type { TransportName } from '@rt/client'
 import type { Target } from '../processes/balancer.ts'
 import { FaultProxy } from './fault-proxy.ts'
 import { type HaproxySettings, startHaproxy } from './haproxy.ts'
@@ -60,7 +60,7 @@ export class Stage {
   }
 
   /** The client begins to connect. */
-  begin(order: readonly Rung[] | null): void {
+  begin(order: readonly TransportName[] | null): void {
     const { client, token } = this.#options
     const within = client === 'here' ? null : (this.#network?.within ?? [])
     const settings = { run: this.run, url: this.proxy.url, order, ...(token !== undefined && { token }) }

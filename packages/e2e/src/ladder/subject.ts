@@ -1,5 +1,5 @@
 /** The client of a run as its runner sees it, in this process or in one of its own, with the record of what it showed. */
-import type { Rung } from '@rt/client'
+import type { TransportName } from '@rt/client'
 import { Child } from '../processes/child.ts'
 import { type Seen, Subscriber, type SubscriberSettings } from './subscriber.ts'
 import type { SubscriberAsked, SubscriberTold } from './subscriber-process.ts'
@@ -17,7 +17,7 @@ interface Hands {
 export class Subject {
   readonly seen: Seen[] = []
   status = 'idle'
-  transport: Rung | null = null
+  transport: TransportName | null = null
   problem: string | null = null
   readonly #hands: Hands
   readonly #watchers = new Set<() => void>()

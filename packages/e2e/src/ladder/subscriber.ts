@@ -1,5 +1,5 @@
 /** The client of one run: hears the run's channel and writes down all that it shows; used in the test's process and by subscriber-process.ts. */
-import { createClient, type Gap, type Rung } from '@rt/client'
+import { createClient, type Gap, type TransportName } from '@rt/client'
 import { type App, down, goodUntil, REVOKED, up } from './app.ts'
 import { HastyClock } from './hasty-clock.ts'
 
@@ -7,16 +7,16 @@ export interface SubscriberSettings {
   readonly run: string
   readonly url: string
   /** Null: the client's own order. */
-  readonly order: readonly Rung[] | null
-  /** Absent: nobody in particular. `life`: milliseconds of each token; `good`: how many are good ones until {@link Subscriber.connect}. */
+  readonly order: readonly TransportName[] | null
+  /** Absent: nobody in particular. `life`: milliseconds of the first token; `good`: how many are good ones until {@link Subscriber.connect}. */
   readonly token?: { readonly life: number; readonly good: number }
 }
 
 /** Something that the client showed. `at`: milliseconds since 1970. */
 export type Seen = { readonly at: number } & (
-  | { readonly type: 'message'; readonly sequence: number; readonly over: Rung | null }
+  | { readonly type: 'message'; readonly sequence: number; readonly over: TransportName | null }
   | { readonly type: 'status'; readonly status: string }
-  | { readonly type: 'transport'; readonly transport: Rung | null }
+  | { readonly type: 'transport'; readonly transport: TransportName | null }
   | { readonly type: 'problem'; readonly problem: string | null }
   | { readonly type: 'gap'; readonly reason: Gap['reason'] }
   | { readonly type: 'error'; readonly code: string }
@@ -30,6 +30,7 @@ export class Subscriber {
   readonly #clock = new HastyClock()
   readonly #run: string
   #tokensLeft: number
+  #tokens = 0
 
   constructor({ run, url, order, token }: SubscriberSettings, tell: (seen: Seen) => void) {
     const say = (seen: Without<Seen>) => tell({ at: Date.now(), ...seen } as Seen)
@@ -42,13 +43,15 @@ export class Subscriber {
       ...(token !== undefined && {
         token: () => {
           say({ type: 'token' })
-          return this.#tokensLeft-- > 0 ? goodUntil(Date.now() + token.life) : REVOKED
+          const life = this.#tokens++ === 0 ? token.life : 3_600_000
+          return this.#tokensLeft-- > 0 ? goodUntil(Date.now() + life) : REVOKED
         },
       }),
     })
     this.#client = client
     client.on('status', (status) => say({ type: 'status', status }))
     client.on('transport', (transport) => say({ type: 'transport', transport }))
+    client.on('problem', (problem) => say({ type: 'problem', problem }))
     client.on('error', ({ code }) => say({ type: 'error', code }))
     const channel = client.channel(down(run))
     channel.on('gap', ({ reason }) => say({ type: 'gap', reason }))
@@ -83,7 +86,8 @@ export class Subscriber {
 
   /** What it did, and why, in its own words. */
   async explain(): Promise<string> {
-    return ''
+    const steps = await this.#client.explain()
+    return steps.map(({ time, text }) => `${new Date(time).toISOString().slice(17, 23)} ${text}`).join('\n')
   }
 
   close(): void {
