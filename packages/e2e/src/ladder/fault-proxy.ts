@@ -66,6 +66,8 @@ export class FaultProxy {
   readonly upgrades: number[] = []
   /** Connections that came. */
   opened = 0
+  /** Called for each connection that comes. */
+  onOpen: () => void = () => {}
   readonly #balancer: Balancer
   readonly #lines: Set<Line>
 
@@ -80,6 +82,7 @@ export class FaultProxy {
     const join = (client: Socket, target: Socket) => {
       const line = new Line(client, target)
       proxy.opened++
+      proxy.onOpen()
       lines.add(line)
       client.once('close', () => lines.delete(line))
       client.once('data', () => {
