@@ -9,12 +9,6 @@ export interface AppSettings {
   readonly heartbeat: number
 }
 
-/** A token that is good until then (milliseconds since 1970). */
-export const goodUntil = (time: number): string => `until:${time}`
-
-/** A token that is never good. */
-export const REVOKED = 'revoked'
-
 /** One node, or one worker without transports: that is up to the caller. */
 export function createApp({ redisUrl, heartbeat }: AppSettings) {
   return createRealtime({
@@ -40,7 +34,3 @@ export function createApp({ redisUrl, heartbeat }: AppSettings) {
 }
 
 export type App = ReturnType<typeof createApp>
-
-/** The channel of one run of a case: the publisher's, and the client's own. */
-export const down = (run: string): `log:${string}` => `log:${run}`
-export const up = (run: string): `log:${string}` => `log:${run}-up`

@@ -7,7 +7,7 @@ import { type Row, run } from './run.ts'
 import { World } from './world.ts'
 
 // Most of the time the runs wait for networks.
-vi.setConfig({ maxConcurrency: 8 })
+vi.setConfig({ maxConcurrency: 10 })
 
 const starts: readonly (TransportName | null)[] = [null, 'websocket', 'sse', 'long-poll', 'poll']
 const rows: Row[] = []

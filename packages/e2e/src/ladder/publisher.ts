@@ -1,6 +1,7 @@
 /** Writes 1, 2, 3 … to the channel of a run, each until it is stored, whatever happens to nodes and Redis meanwhile. */
 import { isRealtimeError } from '@rt/server'
-import { type App, down } from './app.ts'
+import type { App } from './app.ts'
+import { down } from './names.ts'
 
 export class Publisher {
   /** The last one that is stored. */

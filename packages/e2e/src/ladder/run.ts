@@ -59,7 +59,7 @@ async function play(one: Case, start: TransportName | null, stage: Stage): Promi
     publisher.start()
     const usable = order.filter((rung) => one.blocks?.includes(rung) !== true)
     const ready = () => subject.transport !== null && usable.includes(subject.transport) && subject.sequences.length > 2
-    await subject.until('connected, and a few messages', ready, BEGIN)
+    if (one.cold !== true) await subject.until('connected, and a few messages', ready, BEGIN)
     from = subject.seen.length
     await one.strike(stage)
     since = Date.now()

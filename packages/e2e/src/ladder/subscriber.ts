@@ -1,7 +1,8 @@
 /** The client of one run: hears the run's channel and writes down all that it shows; used in the test's process and by subscriber-process.ts. */
 import { createClient, type Gap, type TransportName } from '@rt/client'
-import { type App, down, goodUntil, REVOKED, up } from './app.ts'
+import type { App } from './app.ts'
 import { HastyClock } from './hasty-clock.ts'
+import { down, goodUntil, REVOKED, up } from './names.ts'
 
 export interface SubscriberSettings {
   readonly run: string
