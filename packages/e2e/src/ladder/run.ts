@@ -2,6 +2,7 @@
 import type { TransportName } from '@rt/client'
 import type { Case } from './cases.ts'
 import { hasten } from './haste.ts'
+import { judge } from './judge.ts'
 import { Stage } from './stage.ts'
 import type { World } from './world.ts'
 
@@ -96,18 +97,12 @@ async function play(one: Case, start: TransportName | null, stage: Stage): Promi
 
   const count = await publisher.stop()
   await subject.until(`all ${count} heard`, () => subject.sequences.includes(count), 10)
-  judge(one, stage, count)
-  await one.check?.(stage)
-  return { name: one.name, start, bound: one.within, seen, shown: `${shown.join(' ')} ${over}`.trim(), back }
-}
-
-function judge(one: Case, { subject }: Stage, count: number): void {
-  const wrong = subject.sequences.findIndex((sequence, i) => sequence !== i + 1)
-  const { length } = subject.sequences
-  if (wrong >= 0) throw new Error(`At place ${wrong + 1} it heard ${subject.sequences.slice(wrong, wrong + 5)}.`)
-  if (length !== count) throw new Error(`It heard ${length} of ${count}.`)
+  const wrong = judge(subject.sequences, count)
+  if (wrong !== null) throw new Error(wrong)
   const gaps = subject.seen.filter(({ type }) => type === 'gap').length
   if (gaps > 0 !== (one.gap === true)) throw new Error(`It told ${gaps} gaps.`)
+  await one.check?.(stage)
+  return { name: one.name, start, bound: one.within, seen, shown: `${shown.join(' ')} ${over}`.trim(), back }
 }
 
 /** What the client showed, for who has to find out why. */
