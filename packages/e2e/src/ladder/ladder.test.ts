@@ -8,6 +8,8 @@ import { World } from './world.ts'
 
 // Most of the time the runs wait for networks.
 vi.setConfig({ maxConcurrency: 10 })
+// Each process of a run ends with this one.
+process.setMaxListeners(100)
 
 const starts: readonly (TransportName | null)[] = [null, 'websocket', 'sse', 'long-poll', 'poll']
 const rows: Row[] = []

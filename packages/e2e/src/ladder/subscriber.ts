@@ -9,7 +9,7 @@ export interface SubscriberSettings {
   readonly url: string
   /** Null: the client's own order. */
   readonly order: readonly TransportName[] | null
-  /** Absent: nobody in particular. `life`: milliseconds of the first token; `good`: how many are good ones until {@link Subscriber.connect}. */
+  /** Absent: nobody in particular. `life`: milliseconds of each token; `good`: how many are good ones until {@link Subscriber.connect}. */
   readonly token?: { readonly life: number; readonly good: number }
 }
 
@@ -31,7 +31,6 @@ export class Subscriber {
   readonly #clock = new HastyClock()
   readonly #run: string
   #tokensLeft: number
-  #tokens = 0
 
   constructor({ run, url, order, token }: SubscriberSettings, tell: (seen: Seen) => void) {
     const say = (seen: Without<Seen>) => tell({ at: Date.now(), ...seen } as Seen)
@@ -44,8 +43,7 @@ export class Subscriber {
       ...(token !== undefined && {
         token: () => {
           say({ type: 'token' })
-          const life = this.#tokens++ === 0 ? token.life : 3_600_000
-          return this.#tokensLeft-- > 0 ? goodUntil(Date.now() + life) : REVOKED
+          return this.#tokensLeft-- > 0 ? goodUntil(Date.now() + token.life) : REVOKED
         },
       }),
     })
