@@ -100,7 +100,8 @@ export const cases: readonly Case[] = [
       const heardAt = subject.seen.findLast(({ type }) => type === 'message')?.at ?? 0
       await subject.until('reconnecting', () => subject.status === 'reconnecting', 40)
       const noticed = (Date.now() - heardAt) / 1000
-      if (noticed > 35.5) throw new Error(`It noticed after ${noticed} s.`)
+      // 35 s, and what a busy machine adds.
+      if (noticed > 37) throw new Error(`It noticed after ${noticed} s.`)
       await outage(1)
       stage.network.drop(stage.proxy.port, false)
     },
@@ -207,6 +208,8 @@ export const cases: readonly Case[] = [
     within: 5,
     blocks: ['websocket', 'sse'],
     never: bad,
+    // So few that no buffer is full before the client has judged.
+    pace: 500,
     path: ({ proxy }) => {
       proxy.fault = together(dropUpgrade, bufferUntilClose)
     },
@@ -218,6 +221,8 @@ export const cases: readonly Case[] = [
     blocks: ['websocket', 'sse'],
     never: bad,
     needs: ['RT_NGINX'],
+    // So few that no buffer is full before the client has judged.
+    pace: 500,
     path: (stage) => stage.throughNginx({ location: 'proxy_ignore_headers X-Accel-Buffering;' }),
   },
   {
@@ -226,7 +231,6 @@ export const cases: readonly Case[] = [
     within: 3,
     blocks: null,
     never: bad,
-    world: 'brisk',
     path: ({ proxy }) => {
       proxy.fault = together(dropUpgrade, holdLastChunk)
     },
@@ -247,6 +251,8 @@ export const cases: readonly Case[] = [
     blocks: ['websocket', 'sse'],
     never: bad,
     needs: ['RT_NGINX'],
+    // So few that no buffer is full before the client has judged.
+    pace: 500,
     path: (stage) => stage.throughNginx({ http: gzip, location: 'proxy_ignore_headers X-Accel-Buffering;' }),
   },
   {

@@ -1,4 +1,4 @@
-/** The machine's clock, which can be made to run faster: for waits of minutes, such as the look for a better rung, over real sockets. */
+/** The machine's clock, which can be put forward: for waits of minutes, such as the look for a better rung, over real sockets. */
 import type { Clock, Timer } from '@rt/protocol'
 
 interface Pending {
@@ -9,24 +9,19 @@ interface Pending {
 
 export class HastyClock implements Clock {
   readonly #pending = new Set<Pending>()
-  #rate = 1
-  /** What it showed when the rate was last set, and when that was. */
-  #shown = 0
-  #since = performance.now()
+  #ahead = 0
 
   now(): number {
     return Date.now()
   }
 
   monotonic(): number {
-    return this.#shown + (performance.now() - this.#since) * this.#rate
+    return performance.now() + this.#ahead
   }
 
-  /** So many of its seconds pass in a real one; what is set already comes sooner as well. */
-  set rate(rate: number) {
-    this.#shown = this.monotonic()
-    this.#since = performance.now()
-    this.#rate = rate
+  /** Puts it forward by so many milliseconds; what is set already comes sooner as well. */
+  skip(ms: number): void {
+    this.#ahead += ms
     for (const pending of this.#pending) {
       clearTimeout(pending.timer)
       pending.timer = this.#arm(pending)
@@ -53,7 +48,7 @@ export class HastyClock implements Clock {
         this.#pending.delete(pending)
         pending.run()
       },
-      Math.max(0, pending.at - this.monotonic()) / this.#rate,
+      Math.max(0, pending.at - this.monotonic()),
     )
   }
 }

@@ -93,7 +93,10 @@ export class Stage {
 
   /** The client publishes its next one. Resolves when it is stored, else with the code of the refusal. */
   publish(bytes?: number): Promise<string | null> {
-    return this.subject.publish(++this.#published, bytes)
+    const answer = this.subject.publish(++this.#published, bytes)
+    // Where a run fails nobody asks for it any more.
+    answer.catch(() => {})
+    return answer
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,7 @@ import type { SubscriberAsked, SubscriberTold } from './subscriber-process.ts'
 
 interface Hands {
   publish(sequence: number, bytes: number): Promise<string | null>
-  rate(rate: number): void
+  haste(hasty: boolean): void
   connect(): void
   explain(): Promise<string>
   close(): Promise<void>
@@ -63,9 +63,14 @@ export class Subject {
     return this.#hands.publish(sequence, bytes)
   }
 
-  /** So many of its clock's seconds pass in a real one. */
-  set rate(rate: number) {
-    this.#hands.rate(rate)
+  /** What its clock showed last, milliseconds. */
+  get clock(): number {
+    return this.seen.at(-1)?.clock ?? 0
+  }
+
+  /** Its clock goes forward with each message. */
+  set hasty(hasty: boolean) {
+    this.#hands.haste(hasty)
   }
 
   connect(): void {
@@ -96,8 +101,8 @@ function here(settings: SubscriberSettings, tell: (seen: Seen) => void): Hands {
   }
   return {
     publish: (sequence, bytes) => subscriber.publish(sequence, bytes),
-    rate: (rate) => {
-      subscriber.rate = rate
+    haste: (hasty) => {
+      subscriber.hasty = hasty
     },
     connect: () => subscriber.connect(),
     explain: () => subscriber.explain(),
@@ -121,7 +126,7 @@ function apart(settings: SubscriberSettings, within: readonly string[], tell: (s
       child.ask({ type: 'publish', call, sequence, bytes })
       return (await answer).refusal
     },
-    rate: (rate) => child.ask({ type: 'rate', rate }),
+    haste: (hasty) => child.ask({ type: 'haste', hasty }),
     connect: () => child.ask({ type: 'connect' }),
     async explain() {
       const answer = child.next('explained')

@@ -9,7 +9,7 @@ export type SubscriberTold =
 
 export type SubscriberAsked =
   | { readonly type: 'publish'; readonly call: number; readonly sequence: number; readonly bytes: number }
-  | { readonly type: 'rate'; readonly rate: number }
+  | { readonly type: 'haste'; readonly hasty: boolean }
   | { readonly type: 'connect' }
   | { readonly type: 'explain' }
   | { readonly type: 'close' }
@@ -24,8 +24,8 @@ async function answer(asked: SubscriberAsked): Promise<void> {
       tell({ type: 'published', call: asked.call, refusal })
       return
     }
-    case 'rate':
-      subscriber.rate = asked.rate
+    case 'haste':
+      subscriber.hasty = asked.hasty
       return
     case 'connect':
       subscriber.connect()

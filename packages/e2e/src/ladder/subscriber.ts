@@ -13,8 +13,11 @@ export interface SubscriberSettings {
   readonly token?: { readonly life: number; readonly good: number }
 }
 
-/** Something that the client showed. `at`: milliseconds since 1970. */
-export type Seen = { readonly at: number } & (
+/** By how much each message puts the client's clock forward while it is hasty. Where nothing is heard nothing is hurried: no silence grows by it. */
+const STEP = 1200
+
+/** Something that the client showed. `at`: milliseconds since 1970; `clock`: milliseconds of its own clock. */
+export type Seen = { readonly at: number; readonly clock: number } & (
   | { readonly type: 'message'; readonly sequence: number; readonly over: TransportName | null }
   | { readonly type: 'status'; readonly status: string }
   | { readonly type: 'transport'; readonly transport: TransportName | null }
@@ -24,16 +27,18 @@ export type Seen = { readonly at: number } & (
   | { readonly type: 'token' }
 )
 
-type Without<T> = T extends unknown ? Omit<T, 'at'> : never
+type Without<T> = T extends unknown ? Omit<T, 'at' | 'clock'> : never
 
 export class Subscriber {
+  /** Its clock goes forward with each message. */
+  hasty = false
   readonly #client: ReturnType<typeof createClient<App>>
   readonly #clock = new HastyClock()
   readonly #run: string
   #tokensLeft: number
 
   constructor({ run, url, order, token }: SubscriberSettings, tell: (seen: Seen) => void) {
-    const say = (seen: Without<Seen>) => tell({ at: Date.now(), ...seen } as Seen)
+    const say = (seen: Without<Seen>) => tell({ at: Date.now(), clock: this.#clock.monotonic(), ...seen } as Seen)
     this.#run = run
     this.#tokensLeft = token?.good ?? 0
     const client = createClient<App>(url, {
@@ -55,9 +60,13 @@ export class Subscriber {
     const channel = client.channel(down(run))
     channel.on('gap', ({ reason }) => say({ type: 'gap', reason }))
     channel.on('error', ({ code }) => say({ type: 'error', code }))
-    channel.subscribe(({ data: { sequence } }) => say({ type: 'message', sequence, over: client.transport }), {
-      last: 1000,
-    })
+    channel.subscribe(
+      ({ data: { sequence } }) => {
+        say({ type: 'message', sequence, over: client.transport })
+        if (this.hasty) setImmediate(() => this.#clock.skip(STEP))
+      },
+      { last: 1000 },
+    )
   }
 
   /** Publishes to the run's other channel. Resolves when it is stored, else with the code of the refusal. */
@@ -70,11 +79,6 @@ export class Subscriber {
         () => null,
         (error: { code?: string }) => error.code ?? String(error),
       )
-  }
-
-  /** So many of its clock's seconds pass in a real one. */
-  set rate(rate: number) {
-    this.#clock.rate = rate
   }
 
   /** Tries again after it was refused; tokens are good from here on. */
