@@ -210,6 +210,7 @@ export const cases: readonly Case[] = [
     never: bad,
     // So few that no buffer is full before the client has judged.
     pace: 500,
+    heal: (stage) => stage.leave(),
     path: ({ proxy }) => {
       proxy.fault = together(dropUpgrade, bufferUntilClose)
     },
@@ -223,6 +224,7 @@ export const cases: readonly Case[] = [
     needs: ['RT_NGINX'],
     // So few that no buffer is full before the client has judged.
     pace: 500,
+    heal: (stage) => stage.leave(),
     path: (stage) => stage.throughNginx({ location: 'proxy_ignore_headers X-Accel-Buffering;' }),
   },
   {
@@ -253,6 +255,7 @@ export const cases: readonly Case[] = [
     needs: ['RT_NGINX'],
     // So few that no buffer is full before the client has judged.
     pace: 500,
+    heal: (stage) => stage.leave(),
     path: (stage) => stage.throughNginx({ http: gzip, location: 'proxy_ignore_headers X-Accel-Buffering;' }),
   },
   {
@@ -453,7 +456,7 @@ export const cases: readonly Case[] = [
       await stage.throughNginx({}, [nobody])
       stage.proxy.cut()
       await told(stage, 'server')
-      stage.heal()
+      stage.leave()
     },
   },
   {
@@ -478,7 +481,7 @@ export const cases: readonly Case[] = [
     path: (stage) => stage.throughNginx(portal),
     async strike(stage) {
       await told(stage, 'captive-portal')
-      stage.heal()
+      stage.leave()
     },
   },
   {
@@ -494,7 +497,7 @@ export const cases: readonly Case[] = [
       await stage.throughNginx(portal)
       stage.proxy.cut()
       await told(stage, 'captive-portal')
-      stage.heal()
+      stage.leave()
     },
   },
   {

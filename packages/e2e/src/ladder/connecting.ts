@@ -53,8 +53,8 @@ export async function bareFetch(url: string, run: string): Promise<number> {
   return took
 }
 
-/** @param first The transport that it begins with; undefined: its own order. */
-export async function ourClient(url: string, run: string, first?: TransportName): Promise<number> {
+/** @param first The transport that it begins with; undefined: its own order. @param stay Milliseconds for which it is there afterwards. */
+export async function ourClient(url: string, run: string, first?: TransportName, stay = 0): Promise<number> {
   const others = (['websocket', 'sse', 'long-poll', 'poll'] as const).filter((name) => name !== first)
   const from = performance.now()
   const client = createClient<App>(url, first === undefined ? {} : { transports: [first, ...others] })
@@ -63,7 +63,7 @@ export async function ourClient(url: string, run: string, first?: TransportName)
       client.channel(down(run)).subscribe(() => resolve(performance.now() - from), { last: 1 })
     })
   } finally {
-    client.close()
+    setTimeout(() => client.close(), stay)
   }
 }
 

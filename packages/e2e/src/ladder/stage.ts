@@ -91,6 +91,12 @@ export class Stage {
     this.proxy.route(this.world.ports)
   }
 
+  /** The same, and what is open ends: the client has come into another network. Else idle connections of its `fetch` would still lead into the old one. */
+  leave(): void {
+    this.heal()
+    this.proxy.cut()
+  }
+
   /** The client publishes its next one. Resolves when it is stored, else with the code of the refusal. */
   publish(bytes?: number): Promise<string | null> {
     const answer = this.subject.publish(++this.#published, bytes)
