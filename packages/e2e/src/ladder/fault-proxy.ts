@@ -103,11 +103,6 @@ export class FaultProxy {
     return this.#balancer.url
   }
 
-  /** Connections that each target got. */
-  get connections(): readonly number[] {
-    return this.#balancer.connections
-  }
-
   /** Where connections go from now on. */
   route(targets: readonly Target[]): void {
     this.#balancer.route(targets)
