@@ -161,6 +161,8 @@ export interface ErrorEvent {
 /** The heartbeat; any other byte counts as life too. */
 export interface BeatEvent {
   readonly type: 'beat'
+  /** Once on each SSE stream: sent so many milliseconds behind `hello`. Where both come together, something on the way holds back. */
+  readonly after?: number
 }
 
 /** The server is about to end this stream. */

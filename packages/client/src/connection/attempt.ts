@@ -35,6 +35,7 @@ export interface Attempt {
   /** Monotonic, as all times here. */
   readonly openedAt: number
   provenAt: number
+  helloAt: number
   heardAt: number
   heartbeat: number
   /** When it counts as failed unless something is heard. */
@@ -67,6 +68,7 @@ export function createAttempt(
     proven: false,
     openedAt: now,
     provenAt: now,
+    helloAt: now,
     heardAt: now,
     heartbeat: 0,
     renewAt: NEVER,

@@ -1239,3 +1239,66 @@ it('explains its steps', async () => {
     expect.stringMatching(/^Waits \d+ ms before the next try\.$/),
   ])
 })
+
+describe('frames that were sent apart', () => {
+  const late = { type: 'beat', after: 1000 } as const
+
+  it('and came so are no reason for anything', async () => {
+    const { clock, connection, links, last } = setUp(['sse', 'long-poll'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().prove()
+    await clock.advanceAsync(600)
+    last().print(late)
+    expect(links).toHaveLength(1)
+  })
+
+  it('and came together, are looked at on a second link; when they do again the rung is left', async () => {
+    const { clock, connection, links, last, open, statuses } = setUp(['sse', 'long-poll'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().prove()
+    last().print(late)
+    expect(open().map(({ rung }) => rung)).toEqual(['sse', 'sse'])
+    last().prove()
+    expect(statuses).toEqual(['connecting', 'connected'])
+    last().print(late)
+    await clock.advanceAsync(1000)
+    expect(links.slice(2).map(({ rung }) => rung)).toEqual(['long-poll', 'sse'])
+    links[2]?.prove()
+    for (let passed = 0; passed < 1_500_000; passed += 10_000) {
+      await clock.advanceAsync(10_000)
+      links[2]?.print({ type: 'beat' })
+    }
+    expect(links).toHaveLength(4)
+  })
+
+  it('and came together once, when the page was busy, are forgotten', async () => {
+    const { clock, connection, last, open } = setUp(['sse', 'long-poll'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().prove()
+    last().print(late)
+    last().prove()
+    await clock.advanceAsync(1000)
+    last().print(late)
+    connection.reconnect()
+    await clock.advanceAsync(300)
+    last().prove()
+    last().print(late)
+    expect(open().map(({ rung }) => rung)).toEqual(['sse', 'sse'])
+  })
+})
+
+it('does not blame the rungs that failed while nobody was there', async () => {
+  const { clock, connection, links, last, memory } = setUp(['websocket', 'sse', 'long-poll'])
+  connection.subscribe('a', 0)
+  await clock.advanceAsync(0)
+  for (const rung of ['websocket', 'sse'] as const) {
+    expect(last().rung).toBe(rung)
+    last().end()
+  }
+  last().prove()
+  expect(links.map(({ rung }) => rung)).toEqual(['websocket', 'sse', 'long-poll'])
+  expect(JSON.parse(memory.get('rt:here') as string)).toMatchObject({ blocked: {} })
+})

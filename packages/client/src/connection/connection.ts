@@ -103,6 +103,8 @@ export class Connection {
   #state: State = 'idle'
   #told: Status = 'idle'
   #toldTransport: TransportName | null = null
+  /** Links in a row on which frames came together that were sent apart. */
+  #bunched = 0
   /** How far the link is trusted at the check that is being made. */
   #trust: Trust = 'look'
   #identity: string | null | undefined
@@ -155,6 +157,7 @@ export class Connection {
         heard: (attempt, event) => this.#heard(attempt, event),
         proven: (attempt) => this.#proven(attempt),
         ended: (attempt, reason, wasCurrent, end) => this.#ended(attempt, reason, wasCurrent, end),
+        spaced: (attempt, together) => this.#spaced(attempt, together),
         changed,
       },
     )
@@ -675,6 +678,16 @@ export class Connection {
     this.#wanted.syncSoon()
   }
 
+  /** Two frames that were sent apart came together: this page was busy just then, or something on the way holds back. A second link tells. */
+  #spaced(attempt: Attempt, together: boolean): void {
+    this.#bunched = together ? this.#bunched + 1 : 0
+    if (this.#bunched === 1 && attempt === this.#streams.current) this.#successor.replace()
+    if (this.#bunched < 2) return
+    this.#bunched = 0
+    this.#ladder.held(attempt.rung)
+    this.#streams.fail(attempt, null, 'held')
+  }
+
   /** A link is gone, or its server said no. */
   #ended(attempt: Attempt, reason: Closed, wasCurrent: boolean, end: End): void {
     const { bye, rung } = attempt
@@ -684,6 +697,7 @@ export class Connection {
     else if (end !== 'dropped') this.#trace.add({ step: 'failed', rung, how: end, ...(said !== undefined && { said }) })
     // A poll knows by itself how long it may be held.
     const printed = !attempt.relayed && rung !== 'long-poll' && rung !== 'poll'
+    if (end === 'dead' && printed && rung !== 'websocket') this.#ladder.silenced(rung)
     if (end === 'ended' && error === null && attempt.proven && printed) {
       const { openedAt, heardAt, heartbeat } = attempt
       this.#ladder.cut(rung, this.#now - openedAt, this.#now - heardAt, heartbeat)
@@ -713,6 +727,9 @@ export class Connection {
     // To another tab, which is not asked any more.
     else if (attempt.relayed && this.#streams.relay === null && this.stream !== null) this.#wanted.sync()
     else this.#successor.failed(attempt, blame, retryAfter)
+    // A request that had no answer at all: it was not the rung, nor those before, but nobody was there.
+    const nobody = end === 'ended' && error === null && reason.status === undefined && !attempt.hello
+    if (nobody && rung !== 'websocket') this.#ladder.pardon()
     this.#schedule()
   }
 

@@ -33,6 +33,8 @@ export interface StreamsListener {
   proven(attempt: Attempt): void
   /** It ended, or did not do what it should. It is forgotten already. */
   ended(attempt: Attempt, reason: Closed, wasCurrent: boolean, end: End): void
+  /** Two frames that were sent apart came; `together`: at once. */
+  spaced(attempt: Attempt, together: boolean): void
   /** Deadlines changed. */
   changed(): void
 }
@@ -199,6 +201,7 @@ export class Streams {
     for (const event of events) {
       if (event.type === 'hello' && !attempt.hello) {
         attempt.hello = true
+        attempt.helloAt = now
         attempt.heartbeat = event.heartbeat
         attempt.deadline = now + deadlines.second
         if (event.life !== undefined) attempt.renewAt = now + renewAfter(event.life)
@@ -206,6 +209,10 @@ export class Streams {
         attempt.bye = event
         // The link may stay open until then; if not, the wait is the same.
         if (event.retryAfter !== undefined) attempt.renewAt = now + event.retryAfter
+      }
+      if (event.type === 'beat' && event.after !== undefined && !attempt.relayed) {
+        this.#listener.spaced(attempt, now - attempt.helloAt < event.after / 2)
+        if (!this.#open.has(attempt)) return
       }
       if (attempt.held !== null) attempt.held.push(event)
       else if (attempt === this.#current) this.#listener.heard(attempt, event)

@@ -12,6 +12,8 @@ export const lessons = {
   demotion: 120_000,
   /** Two cuts at the same age, or after the same silence, within this are a rule and no accident. */
   tolerance: 1000,
+  /** Two links that went silent within this were held back. */
+  silence: 600_000,
   /** A shorter silence is no idle time-out. */
   idle: 2000,
 } as const
@@ -26,6 +28,8 @@ interface Sight {
   blocked: number
   /** Until when it counts as unstable. */
   unstable: number
+  /** When one of its links went silent for good. */
+  silenced: number
   /** Its last cut: age of the link, and how long nothing had come. */
   cut: { readonly age: number; readonly quiet: number } | null
   /** The age at which the path cuts it; null: it does not. */
@@ -39,7 +43,9 @@ interface Learned {
 }
 
 /** What a cut taught. */
-export type Lesson = { readonly kind: 'life' | 'heartbeat'; readonly ms: number } | { readonly kind: 'unstable' }
+export type Lesson =
+  | { readonly kind: 'life' | 'heartbeat'; readonly ms: number }
+  | { readonly kind: 'unstable' | 'held' }
 
 /** What is kept for the next page of the same origin. */
 export interface Memory {
@@ -90,6 +96,20 @@ export class Evidence {
   /** The network was away altogether: what failed meanwhile says nothing. */
   pardon(): void {
     this.#suspects.clear()
+  }
+
+  /** It comes through, and late: something on the way holds back. */
+  held(rung: Rung, now: number): Lesson {
+    this.#of(rung).unstable = now + lessons.memory
+    return { kind: 'held' }
+  }
+
+  /** A link that worked went silent. Once that is a network that is gone; again and again the last bytes are held back. */
+  silenced(rung: Rung, now: number): Lesson | null {
+    const sight = this.#of(rung)
+    const again = now - sight.silenced < lessons.silence
+    sight.silenced = now
+    return again ? this.held(rung, now) : null
   }
 
   /** A link that worked was cut by the path at this age, when nothing had come for `quiet` milliseconds. `heartbeat`: its own. */
@@ -144,6 +164,7 @@ export class Evidence {
         worked: NEVER_SEEN,
         blocked: NEVER_SEEN,
         unstable: NEVER_SEEN,
+        silenced: NEVER_SEEN,
         cut: null,
         life: null,
       }

@@ -126,6 +126,17 @@ export class Ladder {
     this.#evidence.pardon()
   }
 
+  /** Something on the way holds back what is sent over it. */
+  held(rung: Rung): void {
+    this.#options.trace.add({ step: 'learned', rung, lesson: this.#evidence.held(rung, this.#options.now()) })
+  }
+
+  /** A link that worked went silent for good. */
+  silenced(rung: Rung): void {
+    const lesson = this.#evidence.silenced(rung, this.#options.now())
+    if (lesson !== null) this.#options.trace.add({ step: 'learned', rung, lesson })
+  }
+
   /** A link that worked was cut on the way. */
   cut(rung: Rung, age: number, quiet: number, heartbeat: number): void {
     const { now, trace } = this.#options

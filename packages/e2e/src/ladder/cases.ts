@@ -228,6 +228,17 @@ export const cases: readonly Case[] = [
     path: (stage) => stage.throughNginx({ location: 'proxy_ignore_headers X-Accel-Buffering;' }),
   },
   {
+    // Its buffers fill again and again: the frames of the proof come through, and what is published last stays there.
+    name: 'SSE held in blocks, while much is published (nginx that ignores X-Accel-Buffering)',
+    hurts: 'sse',
+    within: 5,
+    blocks: ['websocket', 'sse'],
+    never: bad,
+    needs: ['RT_NGINX'],
+    heal: (stage) => stage.leave(),
+    path: (stage) => stage.throughNginx({ location: 'proxy_ignore_headers X-Accel-Buffering;' }),
+  },
+  {
     name: 'the last chunk of a stream is held, no Upgrade',
     hurts: 'sse',
     within: 3,

@@ -16,7 +16,7 @@ export type Endpoint = (request: HttpRequest) => Promise<HttpReply>
 
 /** Makes the endpoint of a gateway. */
 export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): Endpoint {
-  const printSse = createSse(gateway)
+  const printSse = createSse(gateway, clock)
   const printPoll = createPolling(gateway, clock)
 
   return async (request) => {

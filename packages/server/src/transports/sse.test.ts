@@ -94,6 +94,15 @@ describe('a stream of server-sent events', () => {
     expect(await reader.until('\n\n')).toBe('id: 1.1.y\n\n')
   })
 
+  test('sends one more frame a second later, so that who reads sees whether frames are held together', async () => {
+    const { reader, opened } = await openStream()
+    opened.wire.write([hello], CURSOR)
+    await reader.until(':\n\n')
+    const began = performance.now()
+    await reader.until('data: {"type":"beat","after":1000}\n\n')
+    expect(performance.now() - began).toBeGreaterThan(500)
+  })
+
   test('what was printed while the connection opened is not lost, and not reordered', async () => {
     gateway.onOpen = ({ wire }) => void wire.write([message('a', '1-0')], null)
     const { reader } = await openStream()

@@ -1,5 +1,5 @@
 /** Server-sent events: prints a connection as a text/event-stream; called by the endpoint for GET and POST. */
-import type { ByeEvent, RealtimeError } from '@rt/protocol'
+import type { ByeEvent, Clock, RealtimeError, Timer } from '@rt/protocol'
 import type { Connection, OpenRequest, OutItem, Wire } from '../ports/connection'
 import type { Gateway } from '../ports/gateway'
 import type { ByteSink, HttpReply, HttpRequest } from '../ports/http'
@@ -23,13 +23,21 @@ const RETRY = { least: 1_000, spread: 3_000 }
 /** How a `bye` begins as JSON text. */
 const BYE = '{"type":"bye"'
 
+/** Milliseconds behind `hello` at which a stream shows whether what is sent comes at once. */
+const PROOF = 1_000
+
 const encoder = new TextEncoder()
 
 /** Some antivirus programs hold the first message of a stream until there is a second one; this comment is it. */
 const COMMENT = encoder.encode(':\n\n')
 
+const LATE_BEAT = encoder.encode(dataBlock(JSON.stringify({ type: 'beat', after: PROOF })))
+
 /** Opens streams: the reply begins when the gateway has accepted the connection, so that a refusal still is an ordinary error reply. */
-export function createSse(gateway: Gateway): (request: HttpRequest, open: OpenRequest) => Promise<HttpReply> {
+export function createSse(
+  gateway: Gateway,
+  clock: Clock,
+): (request: HttpRequest, open: OpenRequest) => Promise<HttpReply> {
   const encodeFlush = shareFlushes(encodeSse)
 
   return async (request, open) => {
@@ -40,6 +48,7 @@ export function createSse(gateway: Gateway): (request: HttpRequest, open: OpenRe
     let started = false
     let ended = false
     let full = false
+    let proof: Timer
 
     const wire: Wire = {
       write(items, cursor) {
@@ -52,6 +61,7 @@ export function createSse(gateway: Gateway): (request: HttpRequest, open: OpenRe
         if (ended) return
         if (error !== null) print(encodeBye(error))
         ended = true
+        clock.clearTimeout(proof)
         sink?.end()
       },
     }
@@ -64,6 +74,10 @@ export function createSse(gateway: Gateway): (request: HttpRequest, open: OpenRe
       started = true
       put(join([encoder.encode(`retry: ${RETRY.least + Math.round(Math.random() * RETRY.spread)}\n`), bytes]))
       put(COMMENT)
+      proof = clock.setTimeout(() => {
+        // What waits already will show as much.
+        if (!full) put(LATE_BEAT)
+      }, PROOF)
     }
 
     function put(bytes: Uint8Array): void {
@@ -80,6 +94,7 @@ export function createSse(gateway: Gateway): (request: HttpRequest, open: OpenRe
 
     request.onClose(() => {
       gone = true
+      clock.clearTimeout(proof)
       connection?.closed()
     })
     connection = await gateway.open(open, wire)
