@@ -98,6 +98,11 @@ export class Tab {
     await this.#tabs.send('Page.setWebLifecycleState', { state: frozen ? 'frozen' : 'active' }, this.#session)
   }
 
+  /** In front of all others. */
+  async show(): Promise<void> {
+    await this.#tabs.send('Target.activateTarget', { targetId: this.#target })
+  }
+
   async close(): Promise<void> {
     await this.#tabs.send('Target.closeTarget', { targetId: this.#target })
   }

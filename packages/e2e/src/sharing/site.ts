@@ -146,6 +146,8 @@ function count(change: number): void {
 const server = createServer(async (request, response) => {
   const { pathname } = new URL(request.url ?? '', 'http://site')
   const [, folder, name = ''] = pathname.split('/')
+  // So that no connection is kept that a stream could come to later.
+  response.setHeader('connection', 'close')
   if (folder === 'client') {
     response.writeHead(200, { 'content-type': 'text/javascript' }).end(await readFile(join(built, name)))
   } else response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE)
