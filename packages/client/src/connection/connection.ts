@@ -186,7 +186,8 @@ export class Connection {
       ...parts,
       away: () => this.#diagnosis.problem !== null && this.#diagnosis.problem !== 'blocked',
       ready: async () => {
-        looked ??= look?.()
+        // Where a page may not ask for locks (an origin of its own, as in a sandbox) it connects by itself.
+        looked ??= look?.().catch(() => {})
         await looked
       },
       exhausted: (known) => {
@@ -722,14 +723,13 @@ export class Connection {
     }
     const atOnce = blame === 'token' || blame === 'channels'
     const retryAfter = atOnce ? 0 : (bye?.retryAfter ?? error?.retryAfter)
-    if (!this.#live) this.#rounds.failed(attempt, wasCurrent, blame, retryAfter)
+    // What a WebSocket was answered nobody is told.
+    const answered = rung === 'websocket' || end !== 'ended' || reason.status !== undefined || attempt.hello
+    if (!this.#live) this.#rounds.failed(attempt, wasCurrent, blame, retryAfter, !answered)
     else if (wasCurrent) this.#lost(retryAfter)
     // To another tab, which is not asked any more.
     else if (attempt.relayed && this.#streams.relay === null && this.stream !== null) this.#wanted.sync()
     else this.#successor.failed(attempt, blame, retryAfter)
-    // A request that had no answer at all: it was not the rung, nor those before, but nobody was there.
-    const nobody = end === 'ended' && error === null && reason.status === undefined && !attempt.hello
-    if (nobody && rung !== 'websocket') this.#ladder.pardon()
     this.#schedule()
   }
 

@@ -107,8 +107,8 @@ export function sharingTools(): {
   readonly page: EventTarget
 } | null {
   // Absent outside of secure contexts, whatever the types say.
-  const locks = typeof document === 'object' ? (navigator.locks as LockManager | undefined) : undefined
-  if (locks === undefined || typeof BroadcastChannel !== 'function') return null
+  const locks = typeof document === 'object' ? (navigator.locks as LockManager | null | undefined) : null
+  if (locks == null || typeof BroadcastChannel !== 'function') return null
   return { locks, open: (name) => new BroadcastChannel(name), page: document }
 }
 

@@ -19,9 +19,10 @@ interface Round {
   retryAfter: number | undefined
   /** It ended since our server spoke. */
   told: boolean
-  /** It follows one in which nothing answered at all: one rung that fails stands for all. */
-  readonly narrow: boolean
 }
+
+/** Where nothing answers one round in so many is a whole one. */
+const WHOLE = 4
 
 export interface RoundsOptions {
   readonly streams: Streams
@@ -32,7 +33,7 @@ export interface RoundsOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly random: () => number
-  /** Whether it is known that nothing answers, whichever rung is tried. */
+  /** Whether nothing answers, whichever rung is tried, as far as is known. */
   readonly away: () => boolean
   /** Told when a round ended without a stream; `known`: since the server itself said so, or no token could be had. */
   readonly exhausted: (known: boolean) => void
@@ -63,9 +64,9 @@ export class Rounds {
   }
 
   begin(): void {
-    const { token, ready, away, exhausted, withoutToken, changed } = this.#options
+    const { token, ready, exhausted, withoutToken, changed } = this.#options
     this.#retryAt = NEVER
-    const round: Round = { left: [], retryAfter: undefined, told: false, narrow: away() }
+    const round: Round = { left: [], retryAfter: undefined, told: false }
     this.#round = round
     Promise.all([token.fetch(), ready()]).then(
       () => {
@@ -111,7 +112,7 @@ export class Rounds {
   /** The proven stream ended: what comes next is a round in which the other stream that is being opened, if there is one, is already on its way. */
   lost(retryAfter: number | undefined, next: Attempt | undefined): void {
     const { streams } = this.#options
-    const round: Round = { left: [], retryAfter, told: false, narrow: false }
+    const round: Round = { left: [], retryAfter, told: false }
     this.#round = round
     if (next === undefined) return
     round.left = this.#rungs().filter((rung) => rung !== next.rung)
@@ -119,15 +120,13 @@ export class Rounds {
   }
 
   /** A stream of the round ended. */
-  failed(attempt: Attempt, wasCurrent: boolean, blame: Blame, retryAfter: number | undefined): void {
+  failed(attempt: Attempt, wasCurrent: boolean, blame: Blame, retryAfter: number | undefined, deserted: boolean): void {
     const { streams, ladder } = this.#options
     const round = this.#round
     if (round === null) return
     if (attempt.relayed) round.left = []
-    else if (blame === 'path') {
-      ladder.failed(attempt.rung)
-      if (round.narrow) round.left = []
-    } else {
+    else if (blame === 'path') ladder.failed(attempt.rung, { deserted })
+    else {
       // Our server answered: the path is fine, and the other rungs would hear the same.
       ladder.proven(attempt.rung)
       round.told = true
@@ -158,8 +157,9 @@ export class Rounds {
 
   /** What to try, in this order. Over another tab's connection there is nothing to choose. */
   #rungs(): Rung[] {
-    const { streams, ladder } = this.#options
-    const rungs = ladder.order()
+    const { streams, ladder, away } = this.#options
+    // A herd that comes to nobody on five rungs is five times as large. Once in a while all are tried: other rungs may work after all.
+    const rungs = away() && this.#exhausted % WHOLE !== 0 ? ladder.representative() : ladder.order()
     return streams.relay === null ? rungs : rungs.slice(0, 1)
   }
 

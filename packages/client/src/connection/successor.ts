@@ -117,7 +117,7 @@ export class Successor {
       case 'climb':
         // The server that refuses one refuses all.
         if (blame !== 'path') this.#climbing = []
-        else ladder.failed(attempt.rung, this.#heardSince(attempt))
+        else ladder.failed(attempt.rung, { besides: this.#heardSince(attempt) })
         this.#climb()
         break
       case 'switch':

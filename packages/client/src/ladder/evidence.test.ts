@@ -22,6 +22,19 @@ describe('a rung', () => {
     expect(evidence.standing('websocket', 0)).toBe('good')
   })
 
+  it('is blocked only the second time when there was no answer of any kind, for then the network may have come back just behind it', () => {
+    const evidence = new Evidence()
+    const round = () => {
+      evidence.failed('websocket')
+      evidence.failed('sse', true)
+      return evidence.proven('long-poll', 0)
+    }
+    expect(round()).toEqual([])
+    expect(round()).toEqual(['websocket', 'sse'])
+    evidence.proven('sse', 1)
+    expect(round()).toEqual(['websocket'])
+  })
+
   it('is not blocked any more once it came through', () => {
     const evidence = new Evidence()
     evidence.failed('websocket')

@@ -28,6 +28,8 @@ interface Sight {
   blocked: number
   /** Until when it counts as unstable. */
   unstable: number
+  /** How often in a row it had no answer at all, and another one worked soon after. */
+  doubts: number
   /** When one of its links went silent for good. */
   silenced: number
   /** Its last cut: age of the link, and how long nothing had come. */
@@ -60,6 +62,8 @@ export class Evidence {
   readonly #sights = new Map<Rung, Sight>()
   /** Rungs that did not come through since one did: whether it is they or the network, the next that comes through tells. */
   readonly #suspects = new Set<Rung>()
+  /** Perhaps nobody was there when they failed. */
+  #deserted = false
   #heartbeat: Learned | null = null
 
   /** Milliseconds between heartbeats that keep the path from cutting silent links; undefined: the server's own will do. */
@@ -80,22 +84,27 @@ export class Evidence {
 
   /** It came through. Returns the rungs that are blocked, as is known now. */
   proven(rung: Rung, now: number): Rung[] {
-    this.#of(rung).worked = now
+    const sight = this.#of(rung)
+    sight.worked = now
+    sight.doubts = 0
     this.#suspects.delete(rung)
-    const blocked = [...this.#suspects]
-    this.#suspects.clear()
+    // Where the network came back in the middle of a round, those that were tried before are as good as this one.
+    const blocked = [...this.#suspects].filter((other) => !this.#deserted || ++this.#of(other).doubts > 1)
+    this.pardon()
     for (const other of blocked) this.#of(other).blocked = now
     return blocked
   }
 
-  /** It did not come through. */
-  failed(rung: Rung): void {
+  /** It did not come through; `deserted`: there was no answer of any kind. */
+  failed(rung: Rung, deserted = false): void {
     this.#suspects.add(rung)
+    this.#deserted ||= deserted
   }
 
   /** The network was away altogether: what failed meanwhile says nothing. */
   pardon(): void {
     this.#suspects.clear()
+    this.#deserted = false
   }
 
   /** It comes through, and late: something on the way holds back. */
@@ -164,6 +173,7 @@ export class Evidence {
         worked: NEVER_SEEN,
         blocked: NEVER_SEEN,
         unstable: NEVER_SEEN,
+        doubts: 0,
         silenced: NEVER_SEEN,
         cut: null,
         life: null,

@@ -40,6 +40,8 @@ export class Ladder {
   readonly #needs: Needs
   #need: Need
   #pinned: Rung | null = null
+  /** What worked last. */
+  #latest: Rung | null = null
   #climbs = 0
   #websocketProbe = Number.NEGATIVE_INFINITY
 
@@ -107,6 +109,7 @@ export class Ladder {
   }
 
   proven(rung: Rung): void {
+    this.#latest = rung
     const { now, wall, memory, trace } = this.#options
     const blocked = this.#evidence.proven(rung, now())
     if (blocked.length > 0) trace.add({ step: 'blocked', rungs: blocked })
@@ -114,10 +117,10 @@ export class Ladder {
     memory.write(JSON.stringify(this.#evidence.save(now(), wall())))
   }
 
-  /** It did not come through; `besides`: a rung that did meanwhile. */
-  failed(rung: Rung, besides?: Rung): void {
+  /** It did not come through; `besides`: a rung that did meanwhile; `deserted`: there was no answer of any kind. */
+  failed(rung: Rung, { besides, deserted = false }: { besides?: Rung | undefined; deserted?: boolean } = {}): void {
     if (this.#pinned === rung) this.#pinned = null
-    this.#evidence.failed(rung)
+    this.#evidence.failed(rung, deserted)
     if (besides !== undefined) this.proven(besides)
   }
 
@@ -156,6 +159,11 @@ export class Ladder {
     const rungs = decide(this.#situation)
     this.#options.trace.add({ step: 'order', rungs })
     return rungs.map(({ rung }) => rung)
+  }
+
+  /** The one rung that stands for all where nothing answers: what worked last. */
+  representative(): Rung[] {
+    return this.#latest === null ? this.order() : [this.#latest]
   }
 
   /** Whether nothing better than this one is to be looked for. */

@@ -19,7 +19,12 @@ export class Herd {
     this.fleet = new Fleet({ ...settings, clock })
     const { WebSocket, fetch } = this.fleet
     this.clients = Array.from({ length: clients }, () => {
-      const client = createClient('http://fleet/rt', { clock, WebSocket, fetch })
+      const client = createClient('http://fleet/rt', {
+        transports: ['websocket', 'sse', 'long-poll', 'poll'],
+        clock,
+        WebSocket,
+        fetch,
+      })
       client.on('status', (status) => {
         if (status === 'reconnecting') this.reconnecting++
       })
