@@ -5,7 +5,7 @@ import { type RestartReport, restartUnder } from './restart.ts'
 
 const processes = 2
 const sockets = full ? 2_000 : 100
-const drain = full ? 10_000 : 3_000
+const drain = full ? 10_000 : 5_000
 const channels = 10
 
 let report: RestartReport

@@ -8,6 +8,8 @@ import { Child } from '../processes/child'
 import type { SiteAsked, SiteTold } from '../sharing/site'
 
 const chromiumPath = process.env['CHROMIUM_PATH']
+const all = ['websocket', 'sse', 'long-poll'] as const
+const full = process.env['RT_TEST_SIZE'] === 'full'
 /** The client trusts a link again that was out of sight for less. */
 const AWAY = 10_000
 /** Seconds within which a page is back; the server's heartbeat alone would show a dead link after 8.75. */
@@ -42,7 +44,7 @@ async function streams(open: number): Promise<void> {
 
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
 
-describe.skipIf(!chromiumPath).each(['websocket', 'sse', 'long-poll'])('a tab on %s', (transport) => {
+describe.skipIf(!chromiumPath).each(full ? all : (['sse'] as const))('a tab on %s', (transport) => {
   let tabs: Tabs
   let tab: Tab
   let other: Tab
@@ -81,6 +83,7 @@ describe.skipIf(!chromiumPath).each(['websocket', 'sse', 'long-poll'])('a tab on
 
   it('hears what was published while it was frozen, once', async () => {
     await other.show()
+    await until(`document.visibilityState === 'hidden'`)
     await tab.freeze(true)
     for (const n of [5, 6, 7]) await publish(n)
     await tab.freeze(false)
@@ -94,7 +97,7 @@ describe.skipIf(!chromiumPath).each(['websocket', 'sse', 'long-poll'])('a tab on
   })
 })
 
-describe.skipIf(!chromiumPath).each(['websocket', 'sse', 'long-poll'])('a page on %s', (transport) => {
+describe.skipIf(!chromiumPath).each(full ? all : (['websocket'] as const))('a page on %s', (transport) => {
   let browser: Browser
   let page: Page
   let offline: (is: boolean) => Promise<void>
