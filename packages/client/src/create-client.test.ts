@@ -9,7 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { type Client, createClient } from './create-client'
 import type { ClientOptions } from './options'
-import type { Rung } from './ports/transport'
+import type { Rung, TransportName } from './ports/transport'
 
 interface Stored {
   readonly id: string
@@ -309,10 +309,10 @@ async function until(check: () => boolean): Promise<void> {
   while (!check()) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
-const connected = (client: Client, rung?: Rung) =>
+const connected = (client: Client, rung?: TransportName) =>
   until(() => client.status === 'connected' && (rung === undefined || client.transport === rung))
 
-describe.each<Rung>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung) => {
+describe.each<TransportName>(['websocket', 'sse', 'long-poll', 'poll'])('over %s', (rung) => {
   const transports = [rung]
 
   it('brings history first, then what is published, in order', async () => {
