@@ -73,15 +73,15 @@ describe('a rung', () => {
     expect(evidence.cut('websocket', 40_000, 3000, 5000, 0)).toBeNull()
   })
 
-  it('that holds back is not used for half an hour; so is one whose links go silent twice within ten minutes', () => {
+  it('that holds back is not used for two minutes; nor is one whose links go silent twice within ten minutes', () => {
     const evidence = new Evidence()
     expect(evidence.held('sse', 0)).toEqual({ kind: 'held' })
-    expect(evidence.standing('sse', 29 * MINUTE)).toBe('unstable')
-    expect(evidence.standing('sse', 30 * MINUTE)).toBe('good')
+    expect(evidence.standing('sse', 2 * MINUTE - 1)).toBe('unstable')
+    expect(evidence.standing('sse', 2 * MINUTE)).toBe('good')
     expect(evidence.silenced('sse-post', 0)).toBeNull()
     expect(evidence.silenced('sse-post', 10 * MINUTE)).toBeNull()
     expect(evidence.silenced('sse-post', 19 * MINUTE)).toEqual({ kind: 'held' })
-    expect(evidence.standing('sse-post', 48 * MINUTE)).toBe('unstable')
+    expect(evidence.standing('sse-post', 20 * MINUTE)).toBe('unstable')
   })
 
   it('that is cut now and then teaches nothing', () => {

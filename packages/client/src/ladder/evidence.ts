@@ -109,7 +109,7 @@ export class Evidence {
 
   /** It comes through, and late: something on the way holds back. */
   held(rung: Rung, now: number): Lesson {
-    this.#of(rung).unstable = now + lessons.memory
+    this.#of(rung).unstable = now + lessons.demotion
     return { kind: 'held' }
   }
 

@@ -102,7 +102,7 @@ function learned(name: string, lesson: Extract<TimedStep, { step: 'learned' }>['
     case 'heartbeat':
       return `Something on the way cuts silent connections: asks for a sign of life every ${lesson.ms} ms.`
     case 'held':
-      return `Something on the way holds ${name} back, and what comes last stays there: not used for half an hour.`
+      return `Something on the way holds ${name} back, and what comes last stays there: not used for two minutes.`
     case 'unstable':
       return `${name} is cut within seconds, again and again: not used for two minutes.`
     default:
