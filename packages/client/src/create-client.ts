@@ -1,5 +1,5 @@
 /** createClient: where the parts are joined. Read it first. */
-import type { Declares, RealtimeError } from '@rt/protocol'
+import type { Declares, RealtimeError, Timer } from '@rt/protocol'
 import { randomId } from './channels/random-id'
 import { Registry } from './channels/registry'
 import { Connection } from './connection/connection'
@@ -108,8 +108,13 @@ export function createClient<R extends Declares = Undeclared>(
     const groups = held.flatMap(({ name = '' }) => (name.startsWith(family) ? name.slice(family.length) : []))
     // Whoever comes first waits for nothing.
     if (groups.length === 0) return
-    const given = new Promise((resolve) => environment.clock.setTimeout(() => resolve(null), LOOK))
+    const { clock } = environment
+    let timer: Timer
+    const given = new Promise<void>((resolve) => {
+      timer = clock.setTimeout(resolve, LOOK)
+    })
     await Promise.race([given, sharing.then((found) => found?.look(groups))])
+    clock.clearTimeout(timer)
   }
 
   const connection = new Connection(

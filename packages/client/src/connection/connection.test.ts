@@ -1212,6 +1212,27 @@ describe('why there is no connection', () => {
     expect([posts, problems]).toEqual([[], ['server']])
   })
 
+  it('is nothing of the way there, when the server refuses the client for good and says why', async () => {
+    const { clock, connection, last, problems, errors } = setUp(['websocket'])
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    last().print({ type: 'bye', error: new RealtimeError('internal', 'Never again.').toJSON() })
+    last().end()
+    expect([connection.status, problems, errors]).toEqual(['failed', [], ['internal']])
+  })
+
+  it('is asked of the server when no token can be had', async () => {
+    const { clock, connection, posts, problems, refuse } = setUp(['websocket'], () => {
+      throw new RealtimeError('timeout', 'The token server is away.')
+    })
+    connection.subscribe('a', 0)
+    await clock.advanceAsync(0)
+    expect(posts).toEqual(['[]'])
+    refuse(0, { error: null })
+    await clock.advanceAsync(0)
+    expect(problems).toEqual(['offline'])
+  })
+
   it('is who this is, when the server refuses the client for good', async () => {
     const { clock, connection, last, problems } = setUp(['websocket'])
     connection.subscribe('a', 0)

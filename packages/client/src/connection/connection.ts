@@ -62,7 +62,7 @@ export interface ConnectionOptions {
   readonly timeout: number
   /** The random name of this client. */
   readonly client: string
-  /** Looks for another tab to ride on, before this one opens its first stream. Never rejects. */
+  /** Looks for another tab to ride on, before this one opens its first stream. When it rejects this one goes by itself. */
   readonly look?: () => Promise<void>
 }
 
@@ -252,7 +252,7 @@ export class Connection {
     return current?.proven === true ? nameOf(current.link.rung ?? current.rung) : null
   }
 
-  /** Whether there is a stream, and no better rung is looked for. */
+  /** Whether there is a stream, and no better rung is looked for; asked by the tests of a page's life. */
   get contented(): boolean {
     const { current } = this.#streams
     return current?.proven === true && this.#ladder.content(current.rung)
@@ -757,7 +757,8 @@ export class Connection {
   /** The server does not want this client. */
   #refuse(error: RealtimeError): void {
     this.#failure = error
-    this.#diagnosis.tell(blameOf(error, false) === 'token' ? 'unauthorized' : 'server')
+    // Else it is no matter of the way there: `error` says what it is.
+    this.#diagnosis.tell(blameOf(error, false) === 'token' ? 'unauthorized' : null)
     this.#token.forget()
     this.#suspects.take()
     this.#fire('refused')

@@ -35,7 +35,7 @@ export interface RoundsOptions {
   readonly random: () => number
   /** Whether nothing answers, whichever rung is tried, as far as is known. */
   readonly away: () => boolean
-  /** Told when a round ended without a stream; `known`: since the server itself said so, or no token could be had. */
+  /** Told when a round ended without a stream; `known`: since the server itself said so. */
   readonly exhausted: (known: boolean) => void
   /** Told why no token could be had. */
   readonly withoutToken: (error: RealtimeError) => void
@@ -78,7 +78,7 @@ export class Rounds {
       (error: RealtimeError) => {
         if (this.#round !== round) return
         withoutToken(error)
-        if (this.#round === round) exhausted(true)
+        if (this.#round === round) exhausted(false)
       },
     )
   }

@@ -69,11 +69,8 @@ export class Ladder {
     this.#needs.hide(this.#options.now())
   }
 
-  /** Returns for how long the page was hidden. */
-  shown(): number {
-    const hidden = this.#needs.hiddenFor(this.#options.now())
+  shown(): void {
     this.#needs.shown()
-    return hidden
   }
 
   /** Looks whether the need is another one than at the last look. */

@@ -33,10 +33,8 @@ it('is to rest when the page was hidden for five minutes, unless it talks', () =
   needs.command(300_000, true)
   expect(needs.at(300_000)).toBe('talk')
   expect(needs.at(600_000)).toBe('rest')
-  expect(needs.hiddenFor(600_000)).toBe(600_000)
   needs.shown()
   expect(needs.at(600_000)).toBe('listen')
-  expect(needs.hiddenFor(600_000)).toBe(0)
 })
 
 it('is to rest where nobody is in a hurry', () => {

@@ -50,11 +50,6 @@ export class Needs {
     if (!this.hidden) this.#hiddenAt = now
   }
 
-  /** How long the page has been hidden. */
-  hiddenFor(now: number): number {
-    return this.hidden ? now - this.#hiddenAt : 0
-  }
-
   /** When {@link at} may answer otherwise by itself. */
   nextAt(now: number): number {
     const due = [this.#talkUntil, this.#hiddenAt + habits.hidden].filter((at) => at > now)

@@ -90,7 +90,7 @@ export function createRelay(options: RelayOptions): Relay {
         listener.closed({ error: null })
       }
       /** Asked twice, so that what came while this tab slept is read first. */
-      const expect = (last = false) => {
+      const awaitAnswer = (last = false) => {
         if (asking && !last) return
         asking = true
         clock.clearTimeout(timer)
@@ -100,7 +100,7 @@ export function createRelay(options: RelayOptions): Relay {
             if (early !== null) end(null)
           } else {
             tell({ type: 'ping' })
-            expect(true)
+            awaitAnswer(true)
           }
         }, patience.answer / 2)
       }
@@ -110,7 +110,7 @@ export function createRelay(options: RelayOptions): Relay {
         if (standing === null) return
         timer = clock.setTimeout(() => {
           tell({ type: 'ping' })
-          expect()
+          awaitAnswer()
         }, standing.heartbeat * DOUBT)
       }
 
@@ -153,14 +153,14 @@ export function createRelay(options: RelayOptions): Relay {
         watched: watch.map(({ channel }) => channel),
         entered: connection.entered,
       })
-      expect()
+      awaitAnswer()
       return {
         get rung() {
           return standing?.rung as Standing['rung']
         },
         send(text) {
           tell({ type: 'frame', text })
-          expect()
+          awaitAnswer()
         },
         close,
       }
