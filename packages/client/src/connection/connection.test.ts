@@ -71,12 +71,13 @@ interface SetUp {
   readonly free?: boolean
   readonly memory?: Map<string, string>
   readonly clock?: FakeClock
+  readonly look?: () => Promise<void>
 }
 
 function setUp(
   rungs: Rung[] = ['websocket', 'sse'],
   token?: () => string,
-  { free = false, memory = new Map<string, string>(), clock = new FakeClock() }: SetUp = {},
+  { free = false, memory = new Map<string, string>(), clock = new FakeClock(), look }: SetUp = {},
 ) {
   const links: FakeLink[] = []
   const posts: string[] = []
@@ -135,6 +136,7 @@ function setUp(
       token,
       timeout: 30_000,
       client: 'me',
+      ...(look !== undefined && { look }),
     },
     {
       deliver: (delivery) => told.push(delivery),
@@ -1321,5 +1323,139 @@ it('does not blame the rungs that failed while nobody was there', async () => {
   }
   last().prove()
   expect(links.map(({ rung }) => rung)).toEqual(['websocket', 'sse', 'long-poll'])
-  expect(JSON.parse(memory.get('rt:here') as string)).toMatchObject({ blocked: {} })
+  expect((JSON.parse(memory.get('rt:here') as string) as { blocked: object }).blocked).toEqual({})
+})
+
+it('connects by itself where it is not let look for other tabs', async () => {
+  const { clock, connection, last } = setUp(['websocket'], undefined, {
+    look: () => Promise.reject(new DOMException('No locks here.', 'SecurityError')),
+  })
+  connection.subscribe('a', 0)
+  await clock.advanceAsync(0)
+  last().prove()
+  expect(connection.status).toBe('connected')
+})
+
+it('leaves SSE whose links go silent twice within ten minutes', async () => {
+  const { clock, connection, links, last } = setUp(['sse', 'long-poll'])
+  connection.subscribe('a', 0)
+  await clock.advanceAsync(0)
+  for (let i = 0; i < 2; i++) {
+    last().prove()
+    const before = links.length
+    await clock.advanceAsync(35_000)
+    for (let ms = 0; ms < 1000 && links.length === before; ms += 10) await clock.advanceAsync(10)
+    expect(last().rung).toBe(i === 0 ? 'sse' : 'long-poll')
+  }
+})
+
+it('asks for a new token as often as one expires that was good, however short it lived', async () => {
+  let n = 0
+  const { clock, connected, connection, last } = setUp(['websocket'], () => `t${++n}`)
+  await connected()
+  for (const token of ['t2', 't3', 't4']) {
+    await clock.advanceAsync(3000)
+    last().end('token_expired')
+    await clock.advanceAsync(1000)
+    expect([connection.status, last().token]).toEqual(['reconnecting', token])
+    last().prove()
+  }
+})
+
+it('tries what worked last alone where nothing answers, and all of them every fourth time', async () => {
+  const { clock, connected, connection, links, posts, refuse } = setUp(['websocket', 'sse', 'long-poll'])
+  await connected()
+  const rounds: number[] = []
+  const round = async () => {
+    const before = links.length
+    while (connection.status !== 'connected') {
+      const open = links.findLast((link) => !link.closed)
+      if (open !== undefined) open.end()
+      else if (links.length > before) break
+      else await clock.advanceAsync(10)
+    }
+    rounds.push(links.length - before)
+    refuse(posts.length - 1, { error: null })
+    await clock.advanceAsync(0)
+  }
+  links[0]?.end()
+  for (let i = 0; i < 5; i++) await round()
+  expect(rounds).toEqual([3, 1, 1, 1, 3])
+})
+
+it('blames no rung for a round in which there was no network', async () => {
+  const { clock, connection, links, memory, refuse } = setUp()
+  connection.subscribe('a', 0)
+  await clock.advanceAsync(2800)
+  expect(links.map(({ closed }) => closed)).toEqual([true, true])
+  refuse(0, { error: null })
+  await clock.advanceAsync(3000)
+  links.findLast(({ rung }) => rung === 'sse')?.prove()
+  expect((JSON.parse(memory.get('rt:here') as string) as { blocked: object }).blocked).toEqual({})
+})
+
+it('is back on a rung that was cut again and again soon after it may be tried', async () => {
+  const { clock, connected, links, last } = setUp()
+  await connected()
+  for (let i = 0; i < 2; i++) {
+    await clock.advanceAsync(1000 + 3000 * i)
+    last().message('a', i)
+    await clock.advanceAsync(100)
+    last().end()
+    await clock.advanceAsync(250)
+    if (i === 0) last().prove()
+  }
+  await clock.advanceAsync(250)
+  const sse = links.findLast(({ rung }) => rung === 'sse') as FakeLink
+  sse.prove()
+  const before = links.length
+  for (let passed = 0; passed < 150_000; passed += 10_000) {
+    await clock.advanceAsync(10_000)
+    sse.print({ type: 'beat' })
+    if (passed < 110_000) expect(links).toHaveLength(before)
+  }
+  expect(last().rung).toBe('websocket')
+})
+
+it('ends a link through which something came when another one is proven first', async () => {
+  const { clock, connection, links, open } = setUp()
+  connection.subscribe('a', 0)
+  await clock.advanceAsync(249)
+  const hello = { type: 'hello', version: 1, node: 'n', heartbeat: 20_000 } as const
+  await clock.advanceAsync(1)
+  links[0]?.print(hello, { type: 'cursor', cursor: 'c0' })
+  links[1]?.prove()
+  expect(open().map(({ rung }) => rung)).toEqual(['sse'])
+})
+
+it('does not rest, hidden or not, while other tabs ride on it', async () => {
+  const { clock, connection, environment, links, last } = setUp(all, undefined, { free: true })
+  connection.subscribe('a', 0)
+  await clock.advanceAsync(0)
+  last().prove()
+  connection.lend('channel', 'a')
+  environment()?.hidden(true)
+  for (let passed = 0; passed < 400_000; passed += 10_000) {
+    await clock.advanceAsync(10_000)
+    links[0]?.print({ type: 'beat' })
+  }
+  expect(links).toHaveLength(1)
+  await connection.giveBack('channel', 'a')
+  for (let passed = 0; passed < 310_000; passed += 10_000) {
+    await clock.advanceAsync(10_000)
+    links[0]?.print({ type: 'beat' })
+  }
+  expect(links[1]?.rung).toBe('poll')
+})
+
+it('knows whom the server takes it for only from a stream that asked for something', async () => {
+  const { clock, connection, last } = setUp(['sse'])
+  connection.connect()
+  await clock.advanceAsync(0)
+  last().prove()
+  expect([connection.status, connection.identity]).toEqual(['connected', undefined])
+  connection.subscribe('a', 0)
+  await clock.advanceAsync(0)
+  last().prove()
+  expect(connection.identity).toBeNull()
 })

@@ -87,7 +87,7 @@ describe('looking for a better rung', () => {
     const { ladder } = setUp()
     expect(ladder.nextClimb('websocket')).toBe(Number.POSITIVE_INFINITY)
     ladder.pin('poll')
-    expect(ladder.nextClimb('poll')).toBe(Number.POSITIVE_INFINITY)
+    for (const rung of ['poll', 'long-poll'] as const) expect(ladder.nextClimb(rung)).toBe(Number.POSITIVE_INFINITY)
     expect(ladder.above('poll')).toEqual([])
   })
 

@@ -11,6 +11,11 @@ import { Sharing } from './sharing'
 
 /** The Web Locks, for one browser. */
 class FakeLocks {
+  /** A tab is gone without a word: what it held is free. */
+  free(tab: string): void {
+    for (const [name, holder] of [...this.#holders]) if (name.endsWith(` ${tab}`)) holder.release()
+  }
+
   readonly #holders = new Map<string, { release(): void; rob(): void }>()
   readonly #queues = new Map<string, (() => void)[]>()
 
@@ -290,6 +295,12 @@ export class Tab {
       await this.#browser.settle(10_000)
       this.link?.print({ type: 'beat' })
     }
+  }
+
+  /** It is gone, and nobody was told. */
+  crash(): void {
+    this.stuck = true
+    this.#browser.locks.free(this.name)
   }
 
   suspend(): void {

@@ -168,7 +168,32 @@ describe('tabs of one identity', () => {
   })
 })
 
+it('wants nothing more for a tab that crashed', async () => {
+  const browser = new Browser()
+  const [a, b] = (await openTabs(browser, ['a', 'b'], 'x')) as [Tab, Tab]
+  b.connection.subscribe('y', 0)
+  await browser.settle()
+  a.link?.answer()
+  await browser.settle()
+  b.crash()
+  await browser.settle()
+  expect(a.link?.sent).toEqual([{ type: 'unsubscribe', channel: 'y' }])
+})
+
 describe('a tab that begins to ride', () => {
+  it('goes by itself when the server tells it of another life of the log than the leader has', async () => {
+    const browser = new Browser()
+    const [a, b] = (await openTabs(browser, ['a', 'b'], 'x')) as [Tab, Tab]
+    browser.answer = ({ fresh }) => ({
+      events: fresh.map((channel) => ({ type: 'subscribed', channel, id: '1-0', epoch: '9-0' })),
+    })
+    b.connection.subscribe('z', 0)
+    await browser.settle()
+    a.link?.answer()
+    await browser.settle(5000)
+    expect(own([a, b])).toEqual(['a', 'b'])
+  })
+
   it('polls until it is where the leader is, whose node may be ahead', async () => {
     const browser = new Browser()
     const [a] = (await openTabs(browser, ['a'], 'x')) as [Tab]

@@ -66,6 +66,16 @@ describe('asking', () => {
     expect(get?.headers.get('x-app')).toBe('yes')
   })
 
+  it('goes by POST, with the same in its body, where a GET would be held back', async () => {
+    const { made, asked } = endpoint(() => json(200, []))
+    const channels = [{ channel: 'a', new: true }]
+    const signal = new AbortController().signal
+    await requestStream(made, { channels, cursor: 'c' }, undefined, { accept: 'text/event-stream', post: true, signal })
+    const [post] = asked
+    expect([post?.method, post?.url]).toEqual(['POST', 'http://test/rt?tenant=1&'])
+    expect(await post?.json()).toEqual({ type: 'open', channels, cursor: 'c' })
+  })
+
   it('sends a long list as an open command', async () => {
     const { made, asked } = endpoint(() => json(200, []))
     const channels = Array.from({ length: 100 }, (_, i) => ({ channel: `${'x'.repeat(50)}${i}`, new: true }))

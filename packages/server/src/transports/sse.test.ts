@@ -1,9 +1,12 @@
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { RealtimeError } from '@rt/protocol'
+import { FakeClock } from '@rt/protocol/fake-clock'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createNodeHandler } from '../hosts/node'
+import type { HttpRequest } from '../ports/http'
 import { CURSOR, control, hello, message, type Opened, ScriptedGateway } from './scripted-gateway.fixture'
+import { createSse } from './sse'
 
 let gateway: ScriptedGateway
 let server: Server
@@ -232,3 +235,19 @@ async function rawStream(): Promise<Socket> {
   socket.write('GET /rt?channels=a HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n')
   return socket
 }
+
+test.each(['the server', 'the client'])(
+  'leaves no timer behind when %s ends it within its first second',
+  async (who) => {
+    const clock = new FakeClock()
+    let close = () => {}
+    const request = { onClose: (run: () => void) => (close = run) } as unknown as HttpRequest
+    const opening = gateway.opened()
+    await createSse(gateway, clock)(request, { transport: 'sse', identity: null, channels: [], cursor: null })
+    const { wire } = await opening
+    expect(clock.pending).toBe(1)
+    if (who === 'the client') close()
+    else wire.close(null)
+    expect(clock.pending).toBe(0)
+  },
+)
