@@ -94,6 +94,7 @@ export class FakeLink {
     for (const { type, ref, channel } of this.sent.splice(0)) {
       if (type === 'subscribe' && channel !== undefined)
         this.print({ type: 'subscribed', channel, id: '1-0', epoch: '0-1', cursor: 'c0' })
+      else if (type === 'unsubscribe' && channel !== undefined) this.print({ type: 'unsubscribed', channel })
       else if (ref !== undefined) this.print({ type: 'result', ref, value: null })
     }
   }
