@@ -675,6 +675,8 @@ export class Connection {
     this.#fire('proven')
     if (attempt.degraded) this.#fire('degraded')
     this.#successor.continueSwitch(attempt)
+    // The tab that leads was found while this one opened a stream by itself.
+    if (this.#streams.relay !== null && !attempt.relayed) this.#successor.replace()
     // Behind the events of the frame that proved it.
     this.#wanted.syncSoon()
   }

@@ -115,6 +115,22 @@ describe('tabs of one identity', () => {
     expect(own(tabs)).toEqual(['a'])
   })
 
+  it('ride on the leader as well when they learn of it while they come back by themselves', async () => {
+    const browser = new Browser()
+    const [a] = (await openTabs(browser, ['a'], 'x')) as [Tab]
+    const b = browser.tab('b')
+    b.stuck = true
+    await b.connect('x')
+    b.link?.end()
+    await browser.settle(1000)
+    expect(b.links).toHaveLength(2)
+    b.stuck = false
+    await browser.settle()
+    b.link?.prove()
+    await browser.settle()
+    expect(own([a, b])).toEqual(['a'])
+  })
+
   it('open their links anew beside the old ones when the leader has another stream', async () => {
     const browser = new Browser()
     const [a, b] = (await openTabs(browser, ['a', 'b'], 'x')) as [Tab, Tab]
