@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   root: fileURLToPath(new URL('..', import.meta.url)),
   test: {
+    // Most of the time the tests wait; vitest would take one worker on two cores. Projects whose tests do much choose for themselves.
+    maxWorkers: 3,
     projects: [
       'packages/protocol/vitest.config.ts',
       'packages/server/vitest.config.ts',

@@ -10,7 +10,6 @@ export default defineConfig({
     include: ['src/**/*.test.{ts,tsx}'],
     environment: 'node',
     pool: 'forks',
-    // Most of the time the tests wait for processes; vitest would take one worker on two cores.
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,

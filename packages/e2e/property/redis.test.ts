@@ -5,7 +5,7 @@ import { RedisWorld } from './redis-world'
 import { search } from './search'
 
 const full = process.env['RT_TEST_SIZE'] === 'full'
-const runs = Number(process.env['RT_RUNS'] ?? (full ? 5_000 : 500)) / 2
+const runs = Number(process.env['RT_RUNS'] ?? (full ? 5_000 : 300)) / 2
 
 // Each case has a server of its own and waits for it most of the time: they run side by side.
 describe

@@ -9,6 +9,7 @@ export default defineConfig({
     name: 'property',
     include: ['**/*.test.ts'],
     environment: 'node',
+    maxWorkers: 2,
     testTimeout: full ? 1_800_000 : 120_000,
     hookTimeout: 60_000,
   },

@@ -4,7 +4,7 @@ import { full } from '../../../../.vitest/shared.mjs'
 import { type RestartReport, restartUnder } from './restart.ts'
 
 const each = full ? 50 : 10
-const drain = full ? 10_000 : 3_000
+const drain = full ? 10_000 : 6_000
 
 let report: RestartReport
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 /** A site as a process: one node with pages that use the built client, which counts the streams that are open and publishes when it is asked to; used by the tests of sharing. */
 import { readFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -21,6 +21,8 @@ export type SiteAsked =
   | { readonly type: 'stop' }
   /** Tells again how many streams are open. */
   | { readonly type: 'count' }
+  /** Lets the tabs that are stuck go on. */
+  | { readonly type: 'release' }
 
 /** Where messages come from, and which one of its origin each is. */
 const message = z.object({ from: z.string(), n: z.number() })
@@ -62,6 +64,15 @@ const PAGE = `<!doctype html><title>tab</title><script type="module">
   globalThis.stopFlow = () => {
     flowing = false
     return ended
+  }
+
+  // Does nothing at all until the site lets it go on.
+  globalThis.stick = () => {
+    setTimeout(() => {
+      const request = new XMLHttpRequest()
+      request.open('GET', '/hold', false)
+      request.send()
+    })
   }
 
   globalThis.lobby = client.channel('lobby:1')
@@ -106,6 +117,8 @@ const rt = createRealtime({
 })
 
 let open = 0
+/** What stuck tabs wait for. */
+const held: ServerResponse[] = []
 let flow: Promise<number> | null = null
 let flowing = false
 
@@ -113,6 +126,7 @@ const { tell } = parent<SiteTold, SiteAsked>((asked) => {
   if (asked.type === 'publish') void publish(asked.n)
   else if (asked.type === 'flow') flow = run()
   else if (asked.type === 'stop') void stop()
+  else if (asked.type === 'release') for (const response of held.splice(0)) response.end()
   else tell({ type: 'streams', open })
 })
 
@@ -148,7 +162,8 @@ const server = createServer(async (request, response) => {
   const [, folder, name = ''] = pathname.split('/')
   // So that no connection is kept that a stream could come to later.
   response.setHeader('connection', 'close')
-  if (folder === 'client') {
+  if (folder === 'hold') held.push(response)
+  else if (folder === 'client') {
     response.writeHead(200, { 'content-type': 'text/javascript' }).end(await readFile(join(built, name)))
   } else response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE)
 })

@@ -189,7 +189,7 @@ describe.skipIf(!chromiumPath)('tabs of one browser', () => {
       const stuck = await leader(pages)
       const others = pages.filter((page) => page !== stuck)
       site.ask({ type: 'flow' })
-      await stuck.evaluate(`setTimeout(() => { for (const until = Date.now() + 16000; Date.now() < until; ); }, 0)`)
+      await stuck.evaluate('stick()')
       const published = what === 'publish' && (await others[0]?.evaluate(`room.publish({ from: 'other', n: 1 })`))
       const next = await leader(others)
       const last = (await stop()) + 1
@@ -199,6 +199,7 @@ describe.skipIf(!chromiumPath)('tabs of one browser', () => {
         if (published !== false) expect(from('other', got)).toEqual([1])
         expect(await page.evaluate('statuses')).toEqual(['connecting', 'connected'])
       }
+      site.ask({ type: 'release' })
       expect(await stuck.evaluate('leads()')).toBe(false)
       expect(await next.evaluate('leads()')).toBe(true)
       await complete(stuck, last)
