@@ -1,15 +1,8 @@
 // Every relative link and picture of the documents leads somewhere, anchors included.
 import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
+import { documents } from './blocks'
 import { exists, filesIn, read } from './files'
-
-const documents = [
-  'README.md',
-  'CONTRIBUTING.md',
-  ...filesIn('docs', /\.md$/),
-  ...filesIn('examples', /^README\.md$/),
-  ...['server', 'client'].map((name) => `packages/${name}/README.md`),
-]
 
 const withoutCode = (text: string): string => text.replace(/^```[\s\S]*?^```$/gm, '').replace(/`[^`\n]*`/g, '``')
 

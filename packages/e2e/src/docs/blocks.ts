@@ -1,0 +1,37 @@
+/** The documents for people, and the code blocks in them: read by the tests that compile, parse or run these. */
+import { filesIn, read } from './files'
+
+/** Every document that is published with the repository or with a package. */
+export const documents: readonly string[] = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...filesIn('docs', /\.md$/),
+  ...filesIn('packages', /^README\.md$/),
+  ...filesIn('examples', /^README\.md$/),
+]
+
+export interface Block {
+  /** What stands behind the three backquotes; empty when nothing does. */
+  readonly language: string
+  readonly code: string
+}
+
+/** The code blocks of a document in their order. */
+export function blocksOf(document: string): Block[] {
+  return [...read(document).matchAll(/^ *```([^\n]*)\n([\s\S]*?)^ *```$/gm)].map(([, language = '', code = '']) => ({
+    language,
+    code,
+  }))
+}
+
+/** The TypeScript of a document by file name, which stands in a comment at the top of a block; those without are numbered. */
+export function typescriptOf(document: string): ReadonlyMap<string, string> {
+  const blocks = blocksOf(document).filter(({ language }) => /^tsx?$/.test(language))
+  const named = blocks.map(({ language, code }, i) => {
+    const name = /^\/\/ ([\w-]+\.tsx?)\b.*\n/.exec(code)?.[1] ?? `block-${i}.${language}`
+    return [name, code] as const
+  })
+  const files = new Map(named)
+  if (files.size < named.length) throw new Error(`${document} has two blocks of one name.`)
+  return files
+}
