@@ -106,4 +106,14 @@ describe('memory', () => {
     memory.write('a', '2')
     expect(memory.read('a')).toBe('2')
   })
+
+  it('touches no storage outside of pages: that of Node warns, that of Deno is a file', () => {
+    stop = () => {}
+    const touched = vi.fn()
+    vi.stubGlobal('localStorage', { getItem: touched, setItem: touched })
+    const { memory } = createEnvironment({})
+    memory.write('b', '1')
+    expect(memory.read('b')).toBe('1')
+    expect(touched).not.toHaveBeenCalled()
+  })
 })

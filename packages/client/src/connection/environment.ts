@@ -23,11 +23,13 @@ export function createEnvironment(options: Options): Environment {
     get savesData() {
       return network()?.saveData === true
     },
-    isPage: typeof document === 'object',
+    isPage: isPage(),
     memory: { read, write },
     watch,
   }
 }
+
+const isPage = () => typeof document === 'object'
 
 /** What of the Network Information API is used; Chromium has it. */
 interface NetworkInformation extends EventTarget {
@@ -43,7 +45,7 @@ const AWAY = 10_000
 
 function watch({ wake, suspend, hidden }: EnvironmentListener): () => void {
   if (typeof addEventListener !== 'function') return () => {}
-  const page = typeof document === 'object' ? document : null
+  const page = isPage() ? document : null
   let hiddenAt: number | null = null
   const seen = () => {
     if (page?.visibilityState === 'hidden') {
@@ -81,23 +83,23 @@ function isIos(): boolean {
   return /iP(hone|ad|od)/.test(userAgent) || (/Mac/.test(userAgent) && maxTouchPoints > 1)
 }
 
-/** Where there is no storage: for as long as the process lives. */
+/** Where there is no page, or no storage: for as long as the process lives. */
 const kept = new Map<string, string>()
+
+// Node and Deno have a `localStorage` too, which warns at the first touch or writes a file that nobody asked for.
 
 function read(key: string): string | null {
   try {
-    return localStorage.getItem(key)
-  } catch {
-    return kept.get(key) ?? null
-  }
+    if (isPage()) return localStorage.getItem(key)
+  } catch {}
+  return kept.get(key) ?? null
 }
 
 function write(key: string, text: string): void {
   try {
-    localStorage.setItem(key, text)
-  } catch {
-    kept.set(key, text)
-  }
+    if (isPage()) return localStorage.setItem(key, text)
+  } catch {}
+  kept.set(key, text)
 }
 
 /** What tabs need to find each other; null where this is no page, or the browser does not have it. */
@@ -107,7 +109,7 @@ export function sharingTools(): {
   readonly page: EventTarget
 } | null {
   // Absent outside of secure contexts, whatever the types say.
-  const locks = typeof document === 'object' ? (navigator.locks as LockManager | null | undefined) : null
+  const locks = isPage() ? (navigator.locks as LockManager | null | undefined) : null
   if (locks == null || typeof BroadcastChannel !== 'function') return null
   return { locks, open: (name) => new BroadcastChannel(name), page: document }
 }
