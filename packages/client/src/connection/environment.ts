@@ -97,9 +97,11 @@ function read(key: string): string | null {
 
 function write(key: string, text: string): void {
   try {
-    if (isPage()) return localStorage.setItem(key, text)
-  } catch {}
-  kept.set(key, text)
+    if (isPage()) localStorage.setItem(key, text)
+    else kept.set(key, text)
+  } catch {
+    kept.set(key, text)
+  }
 }
 
 /** What tabs need to find each other; null where this is no page, or the browser does not have it. */
