@@ -24,11 +24,12 @@ const one = async (code) => ((await code) === 0 ? { passed: 1, failed: 0 } : { p
 const task = (name, ...more) =>
   one(turbo(['run', name, ...more, '--output-logs=errors-only', '--continue=dependencies-successful']))
 
-/** Runs vitest projects; every test is counted, every skipped one named. */
-async function vitest(projects, ...folders) {
+/** Runs vitest projects; every test is counted, every skipped one named. `more`: further arguments. */
+async function vitest(projects, folders, ...more) {
   const tests = filesUnder(...folders).filter((file) => /\.test\.tsx?$/.test(file))
   if (tests.length === 0) throw new Error(`${folders.join(', ')}: there are no test files.`)
   const report = join(temp, `${projects.join('-')}.json`)
+  rmSync(report, { force: true })
   const code = await run(
     bin('vitest'),
     [
@@ -38,6 +39,7 @@ async function vitest(projects, ...folders) {
       '--reporter=default',
       '--reporter=json',
       `--outputFile.json=${report}`,
+      ...more,
     ],
     { env: cleanEnv(testEnv) },
   )
@@ -57,6 +59,9 @@ async function vitest(projects, ...folders) {
   if (code !== 0 && result.failed === 0) result.failed = 1
   return result
 }
+
+/** Folders of tests in which a process that gets no time for seconds looks like a fault: with fewer of them at once. */
+const TIMED = ['presence', 'processes', 'herds', 'ladder', 'sharing']
 
 const stages = [
   {
@@ -85,11 +90,26 @@ const stages = [
   { name: 'types', needs: 'build', run: () => task('typecheck') },
   {
     name: 'unit',
-    run: () => vitest(['protocol', 'server', 'client'], 'packages/protocol', 'packages/server', 'packages/client'),
+    run: () => vitest(['protocol', 'server', 'client'], ['packages/protocol', 'packages/server', 'packages/client']),
   },
   { name: 'packages', needs: 'build', run: () => checkPackages(join(temp, 'packages')) },
-  { name: 'property', run: () => vitest(['property'], 'packages/e2e/property') },
-  { name: 'e2e', needs: 'build', run: () => vitest(['e2e'], 'packages/e2e/src') },
+  { name: 'property', run: () => vitest(['property'], ['packages/e2e/property']) },
+  {
+    name: 'e2e',
+    needs: 'build',
+    run: () =>
+      vitest(['e2e'], ['packages/e2e/src'], '--maxWorkers=3', ...TIMED.map((name) => `--exclude=**/src/${name}/**`)),
+  },
+  {
+    name: 'faults',
+    needs: 'build',
+    run: () =>
+      vitest(
+        ['e2e'],
+        TIMED.map((name) => `packages/e2e/src/${name}`),
+        ...TIMED.map((name) => `src/${name}/`),
+      ),
+  },
 ]
 
 const names = stages.map((stage) => stage.name)

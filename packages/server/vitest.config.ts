@@ -4,5 +4,11 @@ import { lua, protocolSource } from '../../.vitest/shared.mjs'
 export default defineConfig({
   plugins: [lua()],
   resolve: { alias: protocolSource },
-  test: { name: 'server', include: ['src/**/*.test.{ts,tsx}'], environment: 'node', restoreMocks: true },
+  test: {
+    name: 'server',
+    include: ['src/**/*.test.{ts,tsx}'],
+    environment: 'node',
+    restoreMocks: true,
+    testTimeout: 30_000,
+  },
 })

@@ -20,6 +20,7 @@ import { createCommands } from './core/commands'
 import { compileContract, presenceOf } from './core/contract'
 import { createGateway } from './core/gateway'
 import { createHub } from './core/hub'
+import { type Order, Orders } from './core/orders'
 import { readOrigins } from './core/origins'
 import { createReadPayload } from './core/payload'
 import { createPublishing } from './core/publishing'
@@ -162,6 +163,30 @@ export interface Realtime<C extends Contract = Contract> extends Declares<C> {
   readonly handlers: { readonly GET: FetchHandler; readonly POST: FetchHandler; readonly OPTIONS: FetchHandler }
 
   /**
+   * Takes from an identity what it was let in with: its connections end within a second on every node, with `unauthenticated`, and polls and
+   * commands with a token that was issued before are refused for a day (tell `issuedAt` in `authenticate`; without it that is asked again and has to
+   * know). Clients fetch a new token and go on if they get one. A function is asked for the id of everybody who is online. Resolves when the
+   * order is stored, so that nodes which are cut off from the broker obey as soon as they are back. Rejects with `broker_unavailable` or `timeout`;
+   * this node obeys all the same.
+   *
+   * @example
+   * await sessions.delete(userId)
+   * await rt.revoke(userId)
+   * await rt.revoke((id) => id.startsWith('acme:'))
+   */
+  revoke(who: string | ((id: string) => boolean)): Promise<void>
+
+  /**
+   * Asks the `subscribe` rule of a channel again for everybody who hears it or watches its members, on every node, within a second: whom it refuses now hears nothing
+   * more of it, and is told `unsubscribed`. (Publishing, history and each new stream are asked every time anyway.) Rejects with `unknown_channel`, and as {@link revoke}.
+   *
+   * @example
+   * await removeMember(room, userId)
+   * await rt.recheck(`chat:${room}`)
+   */
+  recheck<Name extends ChannelNames<C>>(channel: Name): Promise<void>
+
+  /**
    * Takes no new streams and commands, ends the open ones (clients go to another node), closes the broker. With `drain` the clients are sent away
    * one after the other, evenly over that time; each is served until it is connected elsewhere, so that none is ever without a stream. Stop
    * listening first, so that they reach another node. Idempotent: the first call counts. HTTP servers stay the app's own.
@@ -182,6 +207,13 @@ export interface CloseOptions {
    * ended within about a second. Default: none, all at once. It ends earlier when nobody is left.
    */
   readonly drain?: Duration
+}
+
+/** Identities that one order may name. */
+const ORDERED = 500
+
+function chunks(ids: readonly string[]): string[][] {
+  return Array.from({ length: Math.ceil(ids.length / ORDERED) }, (_, i) => ids.slice(i * ORDERED, (i + 1) * ORDERED))
 }
 
 /** Milliseconds for which a channel stays subscribed after its last subscriber went: most come back at once. */
@@ -253,9 +285,14 @@ export function createRealtime(
   const stateOf = createStateOf(report)
   const publishing = createPublishing({ contract, authorize, broker, hub, dedupe, readPayload })
   const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, report })
+  const orders = new Orders({ hub, broker, clock, heard: obey })
   const gateway = createGateway({
     ...settings,
-    authenticate,
+    authenticate(request) {
+      // From the first client on; a process that only publishes has nothing to obey.
+      orders.listen()
+      return authenticate(request)
+    },
     allowsOrigin,
     contract,
     authorize,
@@ -329,6 +366,18 @@ export function createRealtime(
       },
     },
 
+    async revoke(who) {
+      demandOpen()
+      const ids = typeof who === 'string' ? [who] : (await everybody()).filter((id) => who(id) === true)
+      await tell(...chunks(ids).map((some): Order => ({ type: 'revoke', ids: some })))
+    },
+
+    async recheck(channel) {
+      demandOpen()
+      contract.resolve(channel)
+      await tell({ type: 'recheck', channel })
+    },
+
     attach: (server, attachOptions) => attach(server, gateway, attachOptions),
     handler: createNodeHandler(gateway),
     fetch,
@@ -342,11 +391,39 @@ export function createRealtime(
   }
   return realtime
 
+  function obey(order: Order, given: number, past: boolean): void {
+    if (order.type === 'revoke') for (const id of order.ids) gateway.revoke(id, given, past)
+    // Whoever came later was asked then.
+    else if (!past) gateway.recheck(order.channel)
+  }
+
+  /** Gives orders to all nodes. Where the broker is away this one obeys all the same. */
+  async function tell(...given: Order[]): Promise<void> {
+    const outcomes = await Promise.allSettled(given.map((order) => orders.give(order)))
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed === undefined) return
+    for (const order of given) obey(order, clock.now(), false)
+    throw failed.reason
+  }
+
+  /** Who is online anywhere, and who is connected here. */
+  async function everybody(): Promise<string[]> {
+    const ids = gateway.identities()
+    let cursor: string | null = null
+    do {
+      const page: { ids: string[]; cursor: string | null } = await hub.presence.match('*', cursor, 1000)
+      for (const id of page.ids) ids.add(id)
+      cursor = page.cursor
+    } while (cursor !== null)
+    return [...ids]
+  }
+
   async function end(drain: number): Promise<void> {
     gateway.drain()
     // Until it is over the app may publish: what its other requests have begun is not cut off.
     if (drain > 0) await hub.drain(drain)
     closed = true
+    orders.close()
     hub.close()
     await broker.close()
   }

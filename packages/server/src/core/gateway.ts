@@ -21,6 +21,7 @@ import type { Authorize } from './authorize'
 import { type Caller, type RunCommand, refusal, tooMuch } from './commands'
 import { type Contract, presenceOf } from './contract'
 import type { AllowsOrigin } from './origins'
+import { Revocations } from './revocations'
 import { createSequence } from './sequence'
 import type { StateOf } from './state'
 
@@ -52,17 +53,40 @@ const ID_LENGTH = 255
 /** Longest time that a platform's timer takes. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
-export function createGateway(options: GatewayOptions): Gateway & { drain(): void } {
+/** What the composition root does with the door beside opening it for transports. */
+export interface GatewayControl {
+  /** Nothing new is begun from now on. */
+  drain(): void
+  /** The ids of those who are connected here, each once. */
+  identities(): Set<string>
+  /**
+   * Ends the connections of this identity, and refuses it where it was issued before. `given`: milliseconds since 1970. `past`: before this node
+   * listened, so that only `issuedAt` counts.
+   */
+  revoke(id: string, given: number, past: boolean): void
+  /** Asks the channel's rule again for everybody who hears it here. */
+  recheck(channel: string): void
+}
+
+/** One open connection. */
+type Admitted = Caller & { readonly stream: NonNullable<Caller['stream']> }
+
+export function createGateway(options: GatewayOptions): Gateway & GatewayControl {
   const { contract, authorize, runCommand, stateOf, hub, clock, report } = options
+  const admitted = new Set<Admitted>()
+  const revocations = new Revocations()
+  /** When the app was asked for each; where it hands out one object several times, the last time. */
+  const asked = new WeakMap<Identity, number>()
   let draining = false
 
   async function authenticate(request: Request): Promise<Identity | null> {
+    const now = clock.now()
     let identity: Identity | null
     try {
       identity = (await options.authenticate(request)) ?? null
       if (identity !== null && !isIdentity(identity)) {
         throw new TypeError(
-          `authenticate must return null or { id, expiresAt? } with an id of 1 to ${ID_LENGTH} characters.`,
+          `authenticate must return null or { id, expiresAt?, issuedAt? } with an id of 1 to ${ID_LENGTH} characters.`,
         )
       }
     } catch (error) {
@@ -70,12 +94,15 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
       if (known !== error) report(error)
       throw known
     }
+    if (identity !== null) asked.set(identity, now)
     demandFresh(identity)
     return identity
   }
 
   function demandFresh(identity: Identity | null): void {
-    if (identity?.expiresAt !== undefined && identity.expiresAt <= clock.now()) throw expired()
+    if (identity === null) return
+    if (identity.expiresAt !== undefined && identity.expiresAt <= clock.now()) throw expired()
+    if (revocations.covers(identity, asked.get(identity) ?? clock.now())) throw revoked()
   }
 
   async function open(request: OpenRequest, wire: Wire): Promise<Connection> {
@@ -172,7 +199,7 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
         wire.close(error)
       },
     })
-    const caller: Caller = {
+    const caller: Admitted = {
       identity,
       sequence: createSequence(),
       answers: { inLine: createSequence(), full: () => !open || stream.congested, add: () => {} },
@@ -183,12 +210,14 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
       },
     }
     stopExpiry = whenExpired(identity, () => stream.end(expired()))
+    admitted.add(caller)
     let pending = 0
 
     /** Whoever ended it, nothing is done for it any more: its identity may have expired. */
     function over(): void {
       open = false
       stopExpiry()
+      admitted.delete(caller)
     }
 
     async function receive(text: string): Promise<void> {
@@ -279,6 +308,36 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     return hub.presence.members(name)
   }
 
+  function identities(): Set<string> {
+    return new Set([...admitted].flatMap(({ identity }) => identity?.id ?? []))
+  }
+
+  function revoke(id: string, given: number, past: boolean): void {
+    revocations.add(id, given, past ? Number.NEGATIVE_INFINITY : clock.now())
+    for (const { identity, stream } of [...admitted]) {
+      if (identity?.id === id && revocations.covers(identity, asked.get(identity) ?? 0)) stream.handle.end(revoked())
+    }
+  }
+
+  function recheck(name: string): void {
+    for (const { identity, sequence, stream } of admitted) {
+      const { handle, channels, watched } = stream
+      // Behind the commands for the channel that are under way.
+      const check = (place: string, names: Set<string>, takeOff: (error: RealtimeError) => void) =>
+        sequence(place, async () => {
+          if (!names.has(name)) return
+          try {
+            await authorize(contract.resolve(name), 'subscribe', identity)
+          } catch (error) {
+            names.delete(name)
+            takeOff(toRealtimeError(error))
+          }
+        })
+      void check(name, channels, (error) => handle.unsubscribe(name, error))
+      void check(`presence ${name}`, watched, (error) => handle.unwatch(name, error))
+    }
+  }
+
   function demandOpen(): void {
     if (draining) throw new RealtimeError('draining', 'This node is closing.', { retryAfter: 0, outcome: 'failed' })
   }
@@ -300,22 +359,30 @@ export function createGateway(options: GatewayOptions): Gateway & { drain(): voi
     pollHold: options.pollHold,
     pollFloor: options.pollFloor,
     path: options.path,
-    /** Nothing new is begun from now on. */
     drain() {
       draining = true
     },
+    identities,
+    revoke,
+    recheck,
   }
 }
 
 function isIdentity(value: unknown): value is Identity {
   if (typeof value !== 'object' || value === null || !('id' in value) || typeof value.id !== 'string') return false
   if (value.id === '' || value.id.length > ID_LENGTH || /\p{Surrogate}/u.test(value.id)) return false
-  if (!('expiresAt' in value) || value.expiresAt === undefined) return true
-  return typeof value.expiresAt === 'number' && !Number.isNaN(value.expiresAt)
+  const { expiresAt, issuedAt } = value as { readonly expiresAt?: unknown; readonly issuedAt?: unknown }
+  return [expiresAt, issuedAt].every((time) => time === undefined || (typeof time === 'number' && !Number.isNaN(time)))
 }
 
 function expired(): RealtimeError {
   return new RealtimeError('token_expired', 'The identity of this connection has expired.')
+}
+
+function revoked(): RealtimeError {
+  return new RealtimeError('unauthenticated', 'What this connection was let in with was revoked.', {
+    hint: 'Log in again.',
+  })
 }
 
 function flooded(command: { readonly type: string; readonly ref?: number }): ServerEvent {

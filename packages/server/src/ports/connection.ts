@@ -10,6 +10,8 @@ export interface Identity {
   readonly id: string
   /** Milliseconds since 1970 after which the identity is worth nothing. */
   readonly expiresAt?: number | undefined
+  /** Milliseconds since 1970 at which the token or session was issued (`iat` of a JWT, times 1000): `rt.revoke` then refuses it for a day if it is older. */
+  readonly issuedAt?: number | undefined
 }
 
 /** One encoded event in an outbox. The same object is shared by all connections that get it, so encodings can be cached on it. */
