@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { createRealtime } from './index'
+import { createRealtime, memory, RealtimeError } from './index'
 
 const message = z.object({ text: z.string() })
 const closing: { close(): Promise<void> }[] = []
@@ -99,5 +99,51 @@ describe('createRealtime throws at start', () => {
     ['channels', { channels: { 'a:{b': { message } } }],
   ])('for a wrong %s, naming it', (option, options) => {
     expect(() => createRealtime({ channels: {}, ...options })).toThrow(new RegExp(`^${option}: `))
+  })
+})
+
+describe('rt.revoke', () => {
+  const authenticate = (request: Request) => ({ id: request.headers.get('authorization') ?? 'nobody' })
+  const channels = { news: { message, subscribe: 'public' } } as const
+  const stream = (rt: { fetch(request: Request): Promise<Response> }, authorization: string) =>
+    rt.fetch(
+      new Request('http://localhost/rt?v=1&channels=news', { headers: { accept: 'text/event-stream', authorization } }),
+    )
+
+  it('asks a function for the id of everybody who is connected', async () => {
+    const rt = createRealtime({ authenticate, channels })
+    closing.push(rt)
+    const bodies = await Promise.all(['a:1', 'a:2', 'b:1'].map((id) => stream(rt, id)))
+    const asked: string[] = []
+    await rt.revoke((id) => {
+      asked.push(id)
+      return id.startsWith('a:')
+    })
+    expect(asked.sort()).toEqual(['a:1', 'a:2', 'b:1'])
+    const [one, two, other] = bodies.map((response) => response.text())
+    expect(await one).toContain('"unauthenticated"')
+    expect(await two).toContain('"unauthenticated"')
+    await rt.close()
+    expect(await other).not.toContain('"unauthenticated"')
+  })
+
+  it('is obeyed here also while the broker is away, and says that the others do not know', async () => {
+    const broker = memory()
+    const away = new RealtimeError('broker_unavailable', 'Away.', { outcome: 'failed' })
+    const rt = createRealtime({
+      authenticate,
+      channels,
+      broker: { ...broker, publish: () => Promise.reject(away) },
+    })
+    closing.push(rt)
+    const response = await stream(rt, 'ann')
+    await expect(rt.revoke('ann')).rejects.toBe(away)
+    expect(await response.text()).toContain('"unauthenticated"')
+  })
+
+  it('rejects a recheck of a channel that is not declared', async () => {
+    const rt = createRealtime({ authenticate, channels })
+    closing.push(rt)
+    await expect(rt.recheck('nothing' as 'news')).rejects.toMatchObject({ code: 'unknown_channel' })
   })
 })

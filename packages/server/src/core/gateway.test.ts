@@ -362,3 +362,70 @@ describe('presence', () => {
     hub.close()
   })
 })
+
+describe('a revocation', () => {
+  const ann: Identity = { id: 'ann' }
+  const setUp = async () => {
+    const clock = new FakeClock(10_000)
+    const node = createNode({ channels, clock, authenticate: () => ann })
+    const wire = new RecordingWire()
+    const open = () => node.gateway.open(opening(['open:1'], { identity: ann }), wire)
+    await node.gateway.authenticate(request)
+    return { ...node, clock, wire, open }
+  }
+
+  it('ends what is open, also of who tells no `issuedAt`', async () => {
+    const { gateway, wire, open } = await setUp()
+    await open()
+    gateway.revoke('bob', 10_000, false)
+    expect(wire.closedWith).toBeUndefined()
+    gateway.revoke('ann', 10_000, false)
+    expect(wire.closedWith).toMatchObject({ code: 'unauthenticated' })
+    expect([...gateway.identities()]).toEqual([])
+  })
+
+  it('stops who was let in already and is being connected', async () => {
+    const { gateway, clock, open } = await setUp()
+    gateway.revoke('ann', 10_000, false)
+    await expect(open()).rejects.toMatchObject({ code: 'unauthenticated' })
+    // Asked once more the app knows.
+    clock.advance(1)
+    await gateway.authenticate(request)
+    await open()
+    expect([...gateway.identities()]).toEqual(['ann'])
+  })
+
+  it('that a node hears of later ends what was let in before it was given', async () => {
+    const { gateway, wire, open } = await setUp()
+    await open()
+    gateway.revoke('ann', 9999, true)
+    expect(wire.closedWith).toBeUndefined()
+    gateway.revoke('ann', 10_001, true)
+    expect(wire.closedWith).toMatchObject({ code: 'unauthenticated' })
+  })
+})
+
+describe('a recheck', () => {
+  it('asks for the channel and for its members, of everybody, and only there', async () => {
+    let allowed = true
+    const presence = z.object({})
+    const { gateway, hub } = createNode({
+      channels: {
+        'club:{id}': { message, presence, subscribe: () => allowed },
+        'open:{id}': { message, subscribe: 'public' },
+      },
+    })
+    const wire = new RecordingWire()
+    await gateway.open(opening(['club:1', 'club:2', 'open:1'], { watch: [{ channel: 'club:1' }] }), wire)
+    await wire.until('subscribed', ({ channel }) => channel === 'club:2')
+    gateway.recheck('club:1')
+    allowed = false
+    gateway.recheck('club:1')
+    expect(await wire.until('unwatched')).toMatchObject({ channel: 'club:1', error: { code: 'unauthenticated' } })
+    expect(await wire.until('unsubscribed')).toMatchObject({ channel: 'club:1', error: { code: 'unauthenticated' } })
+    gateway.recheck('open:1')
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(wire.events.filter(({ type }) => type === 'unsubscribed')).toHaveLength(1)
+    hub.close()
+  })
+})

@@ -61,7 +61,7 @@ export interface GatewayControl {
   identities(): Set<string>
   /**
    * Ends the connections of this identity, and refuses it where it was issued before. `given`: milliseconds since 1970. `past`: before this node
-   * listened, so that only `issuedAt` counts.
+   * heard of it, so that who asked the app since then stays.
    */
   revoke(id: string, given: number, past: boolean): void
   /** Asks the channel's rule again for everybody who hears it here. */
@@ -313,7 +313,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
   }
 
   function revoke(id: string, given: number, past: boolean): void {
-    revocations.add(id, given, past ? Number.NEGATIVE_INFINITY : clock.now())
+    revocations.add(id, given, past ? given : clock.now())
     for (const { identity, stream } of [...admitted]) {
       if (identity?.id === id && revocations.covers(identity, asked.get(identity) ?? 0)) stream.handle.end(revoked())
     }

@@ -5,7 +5,7 @@ import { orderLife } from './orders'
 interface Revocation {
   /** By the broker's clock. */
   readonly given: number
-  /** By this node's clock; when it was given before this node began to listen: never. */
+  /** By this node's clock, as near as it can be told. */
   readonly heard: number
 }
 
