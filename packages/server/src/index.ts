@@ -1,5 +1,13 @@
 /** The door `@rt/server`. */
-export { type ErrorBody, type ErrorCode, type Issue, isRealtimeError, RealtimeError } from '@rt/protocol'
+export {
+  compareIds,
+  type ErrorBody,
+  type ErrorCode,
+  type Id,
+  type Issue,
+  isRealtimeError,
+  RealtimeError,
+} from '@rt/protocol'
 export { memory } from './backends/memory/broker'
 export { bytes } from './bytes'
 export {
@@ -16,8 +24,31 @@ export type { Duration } from './duration'
 export type { FetchHandler } from './hosts/fetch'
 export type { AttachOptions, NodeHandler, NodeServer } from './hosts/node'
 export type { RealtimeOptions } from './options'
-export type { Broker } from './ports/broker'
+export {
+  type Broker,
+  type BrokerListener,
+  type Entry,
+  type History,
+  lifeOfLast,
+  type PastEpoch,
+  type Publication,
+  type Published,
+  type PublishRequest,
+  type ReadAnswer,
+  type ReadRequest,
+  type ReadResult,
+} from './ports/broker'
 export type { Identity } from './ports/connection'
+export type {
+  EnterRequest,
+  MembersResult,
+  PresenceNotice,
+  PresenceStore,
+  PulseRequest,
+  PulseResult,
+  Seat,
+  TouchRequest,
+} from './ports/presence'
 export {
   type CloseOptions,
   createRealtime,

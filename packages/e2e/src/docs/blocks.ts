@@ -28,7 +28,7 @@ export function blocksOf(document: string): Block[] {
 export function typescriptOf(document: string): ReadonlyMap<string, string> {
   const blocks = blocksOf(document).filter(({ language }) => /^tsx?$/.test(language))
   const named = blocks.map(({ language, code }, i) => {
-    const name = /^\/\/ ([\w-]+\.tsx?)\b.*\n/.exec(code)?.[1] ?? `block-${i}.${language}`
+    const name = /^\/\/ ([\w.-]+\.tsx?)\b.*\n/.exec(code)?.[1] ?? `block-${i}.${language}`
     return [name, code] as const
   })
   const files = new Map(named)

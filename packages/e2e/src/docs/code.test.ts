@@ -42,8 +42,10 @@ host.getSourceFile = (name, ...rest) => {
   return sources.get(name)
 }
 
-/** Frameworks, and what else a page shows that is no dependency here, are those of the examples. */
-const elsewhere = filesIn('examples', /^package\.json$/).map((file) => join(root, file))
+/** Frameworks, and what else a page shows that is no dependency here, are those of the examples and the benchmarks. */
+const elsewhere = ['examples', 'packages/bench']
+  .flatMap((place) => filesIn(place, /^package\.json$/))
+  .map((file) => join(root, file))
 const found = ts.createModuleResolutionCache(root, (name) => name, options)
 host.resolveModuleNameLiterals = (literals, from) =>
   literals.map(({ text }) => {

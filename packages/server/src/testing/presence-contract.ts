@@ -1,40 +1,27 @@
 /** What every presence store must do, as tests: run over the memory and the Redis backend, and over backends that others write. */
 import assert from 'node:assert/strict'
 import { compareIds, limits, type PresenceChange } from '@rt/protocol'
-import type { Broker } from '../ports/broker'
 import type { PresenceNotice, Seat } from '../ports/presence'
-
-/** Two nodes on one store. */
-export interface PresenceStoreSetup {
-  readonly brokers: readonly [Broker, Broker]
-  close(): Promise<void>
-}
-
-export interface PresenceContractOptions<S extends PresenceStoreSetup> {
-  create(): Promise<S>
-  /** Lets so much time pass for the store, in milliseconds. */
-  elapse(setup: S, ms: number): Promise<void>
-}
-
-interface Suite {
-  readonly describe: (name: string, run: () => void) => void
-  readonly test: (name: string, run: () => Promise<void>) => void
-}
+import type { BrokerFactory, BrokerStore, TestRunner } from './broker-contract'
 
 const TTL = 1000
 const GAP = 5000
 const CHANNEL = 'room:1'
 
 /**
- * Declares the tests with the `describe` and `test` of a runner.
+ * Defines the suite, with the factory that {@link brokerContract} takes; of its hooks only `elapse` counts here.
  *
  * @example
- * presenceContract({ describe, test }, 'My backend', { create, elapse })
+ * import { describe, test } from 'vitest'
+ * presenceContract({ describe, test }, 'my broker', { create: async () => ({ brokers: [a, b], close: async () => {} }) })
  */
-export function presenceContract<S extends PresenceStoreSetup>(
-  { describe, test }: Suite,
+export function presenceContract<S extends BrokerStore>(
+  { describe, test }: TestRunner,
   name: string,
-  { create, elapse }: PresenceContractOptions<S>,
+  {
+    create,
+    elapse = (_, ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  }: Pick<BrokerFactory<S>, 'create' | 'elapse'>,
 ): void {
   describe(`${name}: presence`, () => {
     function check(title: string, run: (world: World<S>) => Promise<void>): void {
@@ -45,6 +32,7 @@ export function presenceContract<S extends PresenceStoreSetup>(
           await world.start()
           await run(world)
         } finally {
+          await Promise.all(setup.brokers.map((broker) => broker.close()))
           await setup.close()
         }
       })
@@ -335,7 +323,7 @@ export function presenceContract<S extends PresenceStoreSetup>(
 }
 
 /** The two nodes of a test with all that they were told. */
-class World<S extends PresenceStoreSetup> {
+class World<S extends BrokerStore> {
   readonly setup: S
   readonly notices: readonly [PresenceNotice[], PresenceNotice[]] = [[], []]
   readonly partition: number
