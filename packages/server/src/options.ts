@@ -56,6 +56,16 @@ export interface RealtimeOptions<I extends Identity, S extends Record<string, St
     /** After a connection ended without a word, so that a reload or a change of the network shows no flicker. 0 to 60 s, default 10 s. */
     readonly grace?: Duration
   }
+  /** What one identity may ask of one node, all of its connections and requests together; where nobody in particular is behind it, each connection. */
+  readonly limits?: {
+    /**
+     * Commands per second: publications, subscriptions, questions; ten seconds' worth may come at once. Beyond it each is refused with `rate_limited` and a
+     * `retryAfter`, which clients of ours keep. 1 to 100,000, default 250.
+     */
+    readonly commands?: number
+    /** Streams that are open at once (the tabs of a browser share one). Beyond it the next is refused with `rate_limited`. 1 to 1,000,000, default 200. */
+    readonly connections?: number
+  }
   /**
    * Told what the app's own functions (`authenticate`, rules, schemas) threw; clients only see `internal`. Default: `console.error`.
    */
@@ -73,10 +83,14 @@ export interface Settings {
   readonly outboxBytes: number
   readonly ringBytes: number
   readonly presence: { readonly ttl: number; readonly grace: number }
+  readonly limits: { readonly commands: number; readonly connections: number }
 }
 
-type Checked = { readonly [K in Exclude<keyof Settings, 'presence'>]?: K extends 'path' ? string : Duration } & {
+type Checked = {
+  readonly [K in Exclude<keyof Settings, 'presence' | 'limits'>]?: K extends 'path' ? string : Duration
+} & {
   readonly presence?: { readonly ttl?: Duration; readonly grace?: Duration }
+  readonly limits?: { readonly commands?: number; readonly connections?: number }
 }
 
 const DAY = 86_400_000
@@ -92,16 +106,20 @@ export function readSettings(options: Checked): Settings {
     pollHold: milliseconds('pollHold', options.pollHold ?? times.pollHold, 1000, 60_000),
     pollFloor: milliseconds('pollFloor', options.pollFloor ?? times.pollFloor, 100, 3_600_000),
     dedupe: milliseconds('dedupe', options.dedupe ?? times.dedupe, 1000, DAY),
-    outboxBytes: bytes('outboxBytes', outboxBytes, limits.frameBytes / 4, 2 ** 26),
-    ringBytes: bytes('ringBytes', ringBytes, 0, 2 ** 32),
+    outboxBytes: whole('outboxBytes', outboxBytes, limits.frameBytes / 4, 2 ** 26),
+    ringBytes: whole('ringBytes', ringBytes, 0, 2 ** 32),
     presence: {
       ttl: milliseconds('presence.ttl', options.presence?.ttl ?? times.presence, 2000, 60_000),
       grace: milliseconds('presence.grace', options.presence?.grace ?? '10s', 0, 60_000),
     },
+    limits: {
+      commands: whole('limits.commands', options.limits?.commands ?? 250, 1, 100_000),
+      connections: whole('limits.connections', options.limits?.connections ?? 200, 1, 1_000_000),
+    },
   }
 }
 
-function bytes(option: string, value: unknown, least: number, most: number): number {
+function whole(option: string, value: unknown, least: number, most: number): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value
-  throw new TypeError(`${option}: ${JSON.stringify(value)} is no whole number of bytes from ${least} to ${most}.`)
+  throw new TypeError(`${option}: ${JSON.stringify(value)} is no whole number from ${least} to ${most}.`)
 }

@@ -26,6 +26,8 @@ export interface Caller {
   readonly sequence: Sequence
   /** What its answers may hold. */
   readonly answers: Answers
+  /** Takes one command into account. Null: it may be done now. Else resolves when it may, or rejects: with `rate_limited` where that is too long. */
+  readonly pace: () => Promise<void> | null
   /** The stream that `subscribe` and `unsubscribe` are about, and the channels on it; null for a POST. */
   readonly stream: { readonly handle: Stream; readonly channels: Set<string>; readonly watched: Set<string> } | null
 }
@@ -54,6 +56,7 @@ export interface CommandsOptions {
   readonly report: (error: unknown) => void
 }
 
+/** `unsubscribe`, `unwatch` and `leave`, which give something back, are done at any pace. */
 type Table = {
   [T in Command['type']]: (command: Extract<Command, { type: T }>, caller: Caller) => Promise<ServerEvent | null>
 }
@@ -70,9 +73,10 @@ export function createCommands(options: CommandsOptions): RunCommand {
   }
 
   const table: Table = {
-    async publish({ ref, channel, messageId, ...payload }, { identity, sequence }) {
+    async publish({ ref, channel, messageId, ...payload }, { identity, sequence, pace }) {
       // Only what comes before the broker is waited for in line: the broker keeps the order of calls, and the next need not wait for its answer.
       const sent = await sequence(channel, async () => {
+        await pace()
         const data = payloadOf(payload)
         const store = await publishing.prepare({ channel, data, messageId, publisher: { client: identity } })
         return { stored: store() }
@@ -81,8 +85,9 @@ export function createCommands(options: CommandsOptions): RunCommand {
       return { type: 'result', ref, value: { id, duplicate } }
     },
 
-    history({ ref, channel: name, last }, { identity, answers }) {
+    history({ ref, channel: name, last }, { identity, answers, pace }) {
       return answers.inLine('history', async () => {
+        await pace()
         if (answers.full()) throw tooMuch('Too much waits to be answered.')
         const channel = contract.resolve(name)
         await authorize(channel, 'subscribe', identity)
@@ -98,10 +103,11 @@ export function createCommands(options: CommandsOptions): RunCommand {
       })
     },
 
-    async subscribe({ channel: name, last = 0 }, { identity, sequence, stream }) {
+    async subscribe({ channel: name, last = 0 }, { identity, sequence, stream, pace }) {
       const { handle, channels } = demandStream(stream)
       await sequence(name, async () => {
         try {
+          await pace()
           const channel = contract.resolve(name)
           await authorize(channel, 'subscribe', identity)
           if (!channels.has(name) && channels.size >= limits.channels) {
@@ -132,8 +138,9 @@ export function createCommands(options: CommandsOptions): RunCommand {
       return null
     },
 
-    async enter({ ref, channel: name, client, state }, { identity, sequence, stream }) {
+    async enter({ ref, channel: name, client, state }, { identity, sequence, stream, pace }) {
       await sequence(`presence ${name}`, async () => {
+        await pace()
         const channel = await attended(name, identity)
         const seat = { channel: name, member: demandIdentity(identity), client }
         const json = await readPayload.json(presenceOf(channel), state, limits.presenceBytes)
@@ -151,10 +158,11 @@ export function createCommands(options: CommandsOptions): RunCommand {
       return { type: 'result', ref, value: null }
     },
 
-    async list({ ref, channel: name }, { identity, sequence, answers }) {
+    async list({ ref, channel: name }, { identity, sequence, answers, pace }) {
       // Behind what the caller said of itself there before.
       await sequence(`presence ${name}`, async () => {})
       return answers.inLine('list', async () => {
+        await pace()
         if (answers.full()) throw tooMuch('Too much waits to be answered.')
         await attended(name, identity)
         const { members, known } = await hub.presence.members(name)
@@ -163,10 +171,11 @@ export function createCommands(options: CommandsOptions): RunCommand {
       })
     },
 
-    async watch({ channel: name, since }, { identity, sequence, stream }) {
+    async watch({ channel: name, since }, { identity, sequence, stream, pace }) {
       const { handle, watched } = demandStream(stream)
       await sequence(`presence ${name}`, async () => {
         try {
+          await pace()
           await attended(name, identity)
           if (!watched.has(name) && watched.size >= limits.channels) {
             throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)

@@ -429,3 +429,100 @@ describe('a recheck', () => {
     hub.close()
   })
 })
+
+describe('limits of an identity', () => {
+  const ann: Identity = { id: 'ann' }
+  const setUp = () => {
+    const clock = new FakeClock()
+    const board: ChannelOptions = { message, subscribe: 'public', publish: 'public', delivery: 'live' }
+    const node = createNode({ channels: { 'board:{id}': board }, clock, limits: { commands: 10, connections: 2 } })
+    const open = async (identity: Identity | null) => {
+      const wire = new RecordingWire()
+      const connection = await node.gateway.open(opening([], { transport: 'websocket', identity }), wire)
+      let ref = 0
+      const send = (count: number) => {
+        for (let i = 0; i < count; i++)
+          connection.receive(
+            JSON.stringify({ type: 'publish', ref: ++ref, channel: 'board:1', messageId: `m${ref}`, data: ref }),
+          )
+      }
+      const results = () => wire.events.flatMap((event) => (event.type === 'result' ? [event] : []))
+      return { send, results, closed: () => connection.closed() }
+    }
+    /** Lets so many milliseconds pass, and the flush at the end of the turn. */
+    const pass = async (ms: number) => {
+      await new Promise((resolve) => setImmediate(resolve))
+      await clock.advanceAsync(ms)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    return { ...node, pass, open }
+  }
+
+  it('let ten seconds of commands through at once, and the rest in turn, over all connections together', async () => {
+    const { pass, open } = setUp()
+    const [one, two] = [await open(ann), await open(ann)]
+    one.send(60)
+    two.send(60)
+    await pass(0)
+    expect(one.results().length + two.results().length).toBe(100)
+    await pass(2000)
+    expect(one.results().map(({ ref }) => ref)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1))
+    expect(two.results().every((result) => 'value' in result)).toBe(true)
+    expect(two.results()).toHaveLength(60)
+  })
+
+  it('refuse what would wait for too long, with the time after which to come again', async () => {
+    const { pass, gateway } = setUp()
+    // To as many channels: within one the next waits for the one before.
+    const publishes = Array.from({ length: 80 }, (_, i) => ({
+      type: 'publish',
+      ref: i,
+      channel: `board:${i}`,
+      messageId: `m${i}`,
+      data: i,
+    }))
+    const answers: unknown[] = []
+    for (let i = 0; i < 2; i++)
+      void gateway.execute(JSON.stringify(publishes), ann).then((events) => answers.push(...events))
+    await pass(5000)
+    const refused = answers.filter((event) => 'error' in (event as object))
+    expect(answers).toHaveLength(160)
+    expect(refused).toHaveLength(10)
+    for (const event of refused) expect(event).toMatchObject({ error: { code: 'rate_limited', outcome: 'failed' } })
+  })
+
+  it('count each connection by itself where nobody in particular is behind it', async () => {
+    const { pass, open } = setUp()
+    const [one, two] = [await open(null), await open(null)]
+    one.send(101)
+    two.send(100)
+    await pass(0)
+    expect([one.results().length, two.results().length]).toEqual([100, 100])
+  })
+
+  it('do nothing any more for a connection that went while its commands waited', async () => {
+    const { pass, open, reported } = setUp()
+    const [one, other] = [await open(ann), await open(ann)]
+    one.send(105)
+    await pass(0)
+    one.closed()
+    await pass(5000)
+    expect(one.results()).toHaveLength(100)
+    other.send(1)
+    await pass(0)
+    expect(other.results()).toHaveLength(1)
+    expect(reported).toEqual([])
+  })
+
+  it('refuse one connection too many, until one of them is gone', async () => {
+    const { open } = setUp()
+    const first = await open(ann)
+    await open(ann)
+    await expect(open(ann)).rejects.toMatchObject({ code: 'rate_limited', retryAfter: 10_000 })
+    await open({ id: 'bob' })
+    first.closed()
+    first.closed()
+    await open(ann)
+    await expect(open(ann)).rejects.toMatchObject({ code: 'rate_limited' })
+  })
+})

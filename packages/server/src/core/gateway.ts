@@ -21,6 +21,7 @@ import type { Authorize } from './authorize'
 import { type Caller, type RunCommand, refusal, tooMuch } from './commands'
 import { type Contract, presenceOf } from './contract'
 import type { AllowsOrigin } from './origins'
+import { Pace } from './pace'
 import { Revocations } from './revocations'
 import { createSequence } from './sequence'
 import type { StateOf } from './state'
@@ -34,6 +35,8 @@ export interface GatewayOptions extends Pick<Gateway, 'heartbeat' | 'pollHold' |
   readonly stateOf: StateOf
   readonly hub: Hub
   readonly clock: Clock
+  /** See `limits` in options.ts. */
+  readonly limits: { readonly commands: number; readonly connections: number }
   /** Told what the app's functions throw. */
   readonly report: (error: unknown) => void
 }
@@ -43,6 +46,15 @@ const PENDING = 2 * 2 ** 20
 
 /** Characters of history in the answer to one POST, from which the rest is refused. */
 const ANSWERED = 4 * 2 ** 20
+
+/** Seconds whose commands may come at once: a client that comes back sends what waited. */
+const BURST = 10
+
+/** Milliseconds that a command may wait for its turn; longer, and it is refused. */
+const PATIENCE = 5000
+
+/** Milliseconds after which to try once more when there are too many connections. */
+const CROWDED = 10_000
 
 /** How many intervals of a poll a seat lives: one may be lost, and the next be late. */
 const SEAT_INTERVALS = 2.5
@@ -75,6 +87,9 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
   const { contract, authorize, runCommand, stateOf, hub, clock, report } = options
   const admitted = new Set<Admitted>()
   const revocations = new Revocations()
+  const pace = new Pace({ perSecond: options.limits.commands, burst: BURST * options.limits.commands, clock })
+  /** Open connections of each identity. */
+  const connections = new Map<string, number>()
   /** When the app was asked for each; where it hands out one object several times, the last time. */
   const asked = new WeakMap<Identity, number>()
   let draining = false
@@ -105,6 +120,28 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     if (revocations.covers(identity, asked.get(identity) ?? clock.now())) throw revoked()
   }
 
+  /** See {@link Caller.pace}. `open`: whether the command is still wanted. */
+  function paced(name: string, identity: Identity | null, open: () => boolean): Promise<void> | null {
+    const wait = pace.take(name, PATIENCE)
+    if (wait === 0) return null
+    const refused = (message: string, retryAfter: number) =>
+      new RealtimeError('rate_limited', message, { retryAfter, outcome: 'failed' })
+    if (wait > PATIENCE) {
+      const most = `One identity may send ${options.limits.commands} commands a second.`
+      return Promise.reject(refused(most, wait))
+    }
+    return new Promise<void>((resolve) => clock.setTimeout(resolve, wait)).then(() => {
+      if (!open()) throw refused('The connection ended before its turn came.', 0)
+      demandFresh(identity)
+    })
+  }
+
+  function demandRoom(identity: Identity | null): void {
+    if (identity === null || (connections.get(identity.id) ?? 0) < options.limits.connections) return
+    const most = `One identity may have ${options.limits.connections} connections.`
+    throw new RealtimeError('rate_limited', most, { retryAfter: CROWDED, outcome: 'failed' })
+  }
+
   async function open(request: OpenRequest, wire: Wire): Promise<Connection> {
     demandOpen()
     const requests = new Map(request.channels.map((channel) => [channel.channel, channel]))
@@ -121,6 +158,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     // Rules take their time: meanwhile the node may have begun to close, and the identity have expired.
     demandOpen()
     demandFresh(request.identity)
+    demandRoom(request.identity)
 
     const subscriptions: SubscriptionRequest[] = []
     const refused: { channel: string; error: RealtimeError }[] = []
@@ -189,6 +227,8 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
   }
 
   function connect(request: StreamRequest, wire: Wire, identity: Identity | null): Connection {
+    const id = crypto.randomUUID()
+    const name = paceOf(identity, id)
     let open = true
     let stopExpiry = () => {}
     const stream = hub.open(request, {
@@ -203,6 +243,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
       identity,
       sequence: createSequence(),
       answers: { inLine: createSequence(), full: () => !open || stream.congested, add: () => {} },
+      pace: () => paced(name, identity, () => open),
       stream: {
         handle: stream,
         channels: new Set(request.subscriptions.map(({ channel }) => channel)),
@@ -211,13 +252,17 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     }
     stopExpiry = whenExpired(identity, () => stream.end(expired()))
     admitted.add(caller)
+    if (identity !== null) connections.set(identity.id, (connections.get(identity.id) ?? 0) + 1)
     let pending = 0
 
     /** Whoever ended it, nothing is done for it any more: its identity may have expired. */
     function over(): void {
       open = false
       stopExpiry()
-      admitted.delete(caller)
+      if (!admitted.delete(caller) || identity === null) return
+      const left = (connections.get(identity.id) ?? 1) - 1
+      if (left === 0) connections.delete(identity.id)
+      else connections.set(identity.id, left)
     }
 
     async function receive(text: string): Promise<void> {
@@ -241,7 +286,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     }
 
     return {
-      id: crypto.randomUUID(),
+      id,
       drained: () => stream.drained(),
       receive(text) {
         if (open) void receive(text)
@@ -293,7 +338,15 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
         size += characters
       },
     }
-    const caller = { identity, sequence: createSequence(), answers, stream: null }
+    // Requests of nobody in particular have nothing in common by which to count them.
+    const name = identity === null ? null : paceOf(identity, '')
+    const caller: Caller = {
+      identity,
+      sequence: createSequence(),
+      answers,
+      pace: () => (name === null ? null : paced(name, identity, () => true)),
+      stream: null,
+    }
     const events = commands.map((command) =>
       'error' in command ? refusal(command.ref, command.error) : runCommand(command, caller),
     )
@@ -366,6 +419,11 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     revoke,
     recheck,
   }
+}
+
+/** The name under which commands are counted. */
+function paceOf(identity: Identity | null, connection: string): string {
+  return identity === null ? connection : `i ${identity.id}`
 }
 
 function isIdentity(value: unknown): value is Identity {

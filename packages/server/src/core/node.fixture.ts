@@ -7,7 +7,7 @@ import type { Identity, OutItem, Wire } from '../ports/connection'
 import { createAuthorize } from './authorize'
 import { createCommands } from './commands'
 import { compileContract } from './contract'
-import { createGateway } from './gateway'
+import { createGateway, type GatewayOptions } from './gateway'
 import { createHub } from './hub'
 import { readOrigins } from './origins'
 import { createReadPayload } from './payload'
@@ -19,9 +19,16 @@ interface NodeSetup {
   authenticate?: (request: Request) => Identity | null | Promise<Identity | null>
   broker?: Broker
   clock?: Clock
+  limits?: Partial<GatewayOptions['limits']>
 }
 
-export function createNode({ channels, authenticate = () => null, broker = memory(), clock = systemClock }: NodeSetup) {
+export function createNode({
+  channels,
+  authenticate = () => null,
+  broker = memory(),
+  clock = systemClock,
+  limits,
+}: NodeSetup) {
   const reported: unknown[] = []
   const report = (error: unknown) => void reported.push(error)
   const contract = compileContract(channels)
@@ -55,6 +62,7 @@ export function createNode({ channels, authenticate = () => null, broker = memor
     hub,
     clock,
     report,
+    limits: { commands: 250, connections: 200, ...limits },
     heartbeat: 20_000,
     pollHold: 25_000,
     pollFloor: 5_000,
