@@ -25,7 +25,7 @@ afterAll(() => {
 
 const printed: string[] = []
 /** What a block logs, line by line. */
-const line = (text: string) => expect.poll(() => printed, { timeout: 20_000 }).toContain(text)
+const line = (text: string) => expect.poll(() => printed, { timeout: 50_000 }).toContain(text)
 
 beforeEach(() => {
   printed.length = 0
@@ -85,13 +85,21 @@ it('chat: what is sent is there, who types is shown', async () => {
   await line('1  Ada')
 })
 
+it('from Socket.IO: the page hears what it says', async () => {
+  const { rt, load } = await open('socket-io')
+  await rt.publish('room:42', { type: 'waved', to: 'ada' }, { from: 'bob' })
+  await load('page.ts')
+  await line('bob waves to ada')
+  await line('ada: hello')
+})
+
 it('dashboards: the page shows the load', async () => {
   const { load } = await open('dashboards')
   const timers = vi.spyOn(globalThis, 'setInterval')
   await load('measure.ts')
   const timer = timers.mock.results.at(-1)?.value
   await load('page.ts')
-  await expect.poll(() => printed.filter((text) => / \d/.test(text)).length, { timeout: 20_000 }).toBeGreaterThan(3)
+  await expect.poll(() => printed.filter((text) => / \d/.test(text)).length, { timeout: 50_000 }).toBeGreaterThan(3)
   clearInterval(timer)
   expect(printed).toContain('live')
 })
