@@ -103,6 +103,19 @@ it('without channels polls all the same where members are watched or something w
 })
 
 describe('a short poll', () => {
+  it('asks at once for the rest of what was too much for one answer, and no more when nothing is left', async () => {
+    const { clock, open, polls, last } = setUp('poll')
+    await open()
+    await last().answer({ next: 0 }, '"c"')
+    await clock.advanceAsync(0)
+    expect(polls).toHaveLength(2)
+    await last().respond(new Response(null, { status: 304 }))
+    await clock.advanceAsync(4999)
+    expect(polls).toHaveLength(2)
+    await clock.advanceAsync(1)
+    expect(polls).toHaveLength(3)
+  })
+
   it('comes back later than the server says where nobody looks', async () => {
     const { clock, open, polls } = setUp('poll', 60_000)
     await open()

@@ -27,6 +27,8 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
       let failures = 0
       let etag: string | undefined
       let next: number = times.pollFloor
+      /** The server's pause. `next` may be 0 for once: only a part was sent. */
+      let floor = next
 
       const close = () => {
         closed = true
@@ -90,6 +92,7 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
           if (body === null) throw await refusal(response)
           etag = response.headers.get('etag') ?? undefined
           next = body.next
+          if (next > 0) floor = next
           const held = wait > 0 && (body.events.length > 0 || clock.monotonic() - asked >= AT_ONCE)
           if (wait > 0 && !held) next = Math.max(next, AT_ONCE)
           // The first one of a long poll was a short one, whose pause is not meant for us.
@@ -101,7 +104,10 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
             { type: 'cursor', cursor: body.cursor },
           ])
           first = false
-        } else listener.events(wellAgain([]))
+        } else {
+          next = floor
+          listener.events(wellAgain([]))
+        }
         if (closed || signal.aborted) return
         sentOn = failures = 0
         // Behind the events: a valid answer is the proof.
