@@ -46,6 +46,28 @@ describe('a fake clock', () => {
     expect(ran).toEqual([10, 20, 30])
   })
 
+  it('lets the event loop go round between timers when it is awaited', async () => {
+    const clock = new FakeClock()
+    const ran: number[] = []
+    const work = () => {
+      setImmediate(() => ran.push(clock.monotonic()))
+      if (clock.monotonic() < 20) clock.setTimeout(work, 10)
+    }
+    work()
+    await clock.advanceAsync(1000)
+    expect(ran).toEqual([0, 10, 20])
+  })
+
+  it('knows whole milliseconds alone', () => {
+    const clock = new FakeClock(1000)
+    let rang = 0
+    clock.setTimeout(() => rang++, 0.4)
+    clock.advance(0.7)
+    expect([rang, clock.now()]).toEqual([0, 1000])
+    clock.advance(0.3)
+    expect([rang, clock.now()]).toEqual([1, 1001])
+  })
+
   it('steps its wall time without touching durations', () => {
     const clock = new FakeClock(1000)
     clock.step(-500)

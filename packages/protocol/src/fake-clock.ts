@@ -6,8 +6,17 @@ interface Pending {
   readonly run: () => void
 }
 
+/** How often the event loop goes round: more than the longest chain of frame, answer and frame takes between client and server. */
+const TURNS = 10
+
+/** Taken before a test runner puts its own in their place. */
+const { setImmediate, setTimeout: later } = globalThis as {
+  readonly setImmediate?: (run: () => void) => unknown
+  readonly setTimeout: (run: () => void) => unknown
+}
+
 /**
- * Given to createRealtime or createClient as `clock`.
+ * Given to createRealtime, memory, createNetwork or createClient as `clock`; one clock may stand still for all of them.
  *
  * @example
  * const clock = new FakeClock()
@@ -26,7 +35,7 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
-    return this.#wall
+    return Math.floor(this.#wall)
   }
 
   monotonic(): number {
@@ -34,7 +43,8 @@ export class FakeClock implements Clock {
   }
 
   setTimeout(run: () => void, ms: number): Timer {
-    const timer: Pending = { at: this.#elapsed + Math.max(0, ms), run }
+    // In whole milliseconds, as the platforms have them: ids are made of times.
+    const timer: Pending = { at: this.#elapsed + Math.ceil(Math.max(0, ms)), run }
     this.#timers.add(timer)
     return timer
   }
@@ -55,17 +65,25 @@ export class FakeClock implements Clock {
     this.#pass(end)
   }
 
-  /** The same, and what is resolved already runs first and behind each timer. */
+  /**
+   * The same, and what is under way in this process (promises, streams, frames of a network in memory) runs its course first and behind each
+   * timer. What waits for something outside, a real socket or a file, is not waited for.
+   */
   async advanceAsync(ms: number): Promise<void> {
     const end = this.#elapsed + ms
-    await settle()
-    while (this.#runNext(end)) await settle()
+    await this.settle()
+    while (this.#runNext(end)) await this.settle()
     this.#pass(end)
   }
 
   /** The wall clock jumps (back, when negative); durations are not touched. */
   step(ms: number): void {
     this.#wall += ms
+  }
+
+  /** Lets everything that can run now run its course. */
+  protected async settle(): Promise<void> {
+    for (let i = 0; i < TURNS; i++) await new Promise<void>((resolve) => (setImmediate ?? later)(resolve))
   }
 
   #runNext(end: number): boolean {
@@ -83,9 +101,4 @@ export class FakeClock implements Clock {
     this.#wall += ms
     this.#elapsed += ms
   }
-}
-
-/** Lets promises that are resolved already run their course. */
-async function settle(): Promise<void> {
-  for (let i = 0; i < 20; i++) await Promise.resolve()
 }

@@ -1,5 +1,6 @@
 /** The door `@rt/server`. */
 export {
+  type Clock,
   compareIds,
   type ErrorBody,
   type ErrorCode,

@@ -1,5 +1,5 @@
 /** Every option of createRealtime: its meaning, unit, default and limit; read by realtime.ts. */
-import { limits, times } from '@rt/protocol'
+import { type Clock, limits, times } from '@rt/protocol'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Channels } from './channel'
 import { type Duration, milliseconds } from './duration'
@@ -70,6 +70,8 @@ export interface RealtimeOptions<I extends Identity, S extends Record<string, St
    * Told what the app's own functions (`authenticate`, rules, schemas) threw; clients only see `internal`. Default: `console.error`.
    */
   readonly onError?: (error: unknown) => void
+  /** For tests: a `FakeClock` of `@rt/server/testing`. Default: the system's clock. A broker that is given has its own: `memory({ clock })`. */
+  readonly clock?: Clock | undefined
 }
 
 /** The options, checked, in milliseconds and bytes. */

@@ -258,11 +258,11 @@ export function createRealtime(
     readonly channels: Readonly<Record<string, ChannelOptions>>
   },
 ): unknown {
-  const { authenticate = () => null, broker = memory(), onError: report = (error) => console.error(error) } = options
+  const { authenticate = () => null, onError: report = (error) => console.error(error), clock = systemClock } = options
+  const { broker = memory({ clock }) } = options
   const { outboxBytes, ringBytes, dedupe, life, presence, ...settings } = readSettings(options)
   const contract = compileContract(options.channels)
   const allowsOrigin = readOrigins(options.origins)
-  const clock = systemClock
 
   const hub = createHub({
     broker,
@@ -303,7 +303,7 @@ export function createRealtime(
     report,
   })
 
-  const fetch = createFetchHandler(gateway)
+  const fetch = createFetchHandler(gateway, clock)
   const sequence = createSequence()
   let closing: Promise<void> | null = null
   let closed = false
@@ -378,8 +378,8 @@ export function createRealtime(
       await tell({ type: 'recheck', channel })
     },
 
-    attach: (server, attachOptions) => attach(server, gateway, attachOptions),
-    handler: createNodeHandler(gateway),
+    attach: (server, attachOptions) => attach(server, gateway, attachOptions, clock),
+    handler: createNodeHandler(gateway, clock),
     fetch,
     handlers: { GET: fetch, POST: fetch, OPTIONS: fetch },
 

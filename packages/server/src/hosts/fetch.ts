@@ -1,5 +1,5 @@
 /** The fetch host: serves the endpoint where a server is a function from web Request to Response; called by `rt.fetch` and `rt.handlers`. */
-import { RealtimeError } from '@rt/protocol'
+import { type Clock, RealtimeError, systemClock } from '@rt/protocol'
 import type { Gateway } from '../ports/gateway'
 import type { ByteSink, HttpReply, HttpRequest } from '../ports/http'
 import { createEndpoint } from '../transports/endpoint'
@@ -12,8 +12,8 @@ export type FetchHandler = (request: Request) => Promise<Response>
 const FULL = 16 * 1024
 
 /** Makes the handler for Next.js, Hono, Bun, Deno and whatever else speaks web requests. */
-export function createFetchHandler(gateway: Gateway): FetchHandler {
-  const endpoint = createEndpoint(gateway)
+export function createFetchHandler(gateway: Gateway, clock: Clock = systemClock): FetchHandler {
+  const endpoint = createEndpoint(gateway, clock)
   return async (request) => {
     const closing = new Closing(request.signal)
     const reply = await endpoint(readRequest(request, closing))

@@ -3,7 +3,7 @@ import { type Server as HttpServer, type IncomingMessage, ServerResponse } from 
 import type { Http2SecureServer, Http2Server, Http2ServerResponse } from 'node:http2'
 import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { RealtimeError } from '@rt/protocol'
+import { type Clock, RealtimeError, systemClock } from '@rt/protocol'
 import type { Gateway } from '../ports/gateway'
 import type { HttpReply, HttpRequest } from '../ports/http'
 import { createEndpoint, type Endpoint } from '../transports/endpoint'
@@ -52,8 +52,8 @@ const MAX_HEADERS = 1_000
 /** Milliseconds that a client has to read the end of a stream before it is cut. */
 const END_WITHIN = 5_000
 
-export function createNodeHandler(gateway: Gateway): NodeHandler {
-  const site: Site = { gateway, endpoint: createEndpoint(gateway) }
+export function createNodeHandler(gateway: Gateway, clock: Clock = systemClock): NodeHandler {
+  const site: Site = { gateway, endpoint: createEndpoint(gateway, clock) }
   return (
     req: IncomingMessage | FastifyRequestLike,
     res: ServerResponse | FastifyReplyLike,
@@ -73,11 +73,16 @@ export function createNodeHandler(gateway: Gateway): NodeHandler {
  * Serves `gateway.path` of a server, upgrades included (with `http: false` these alone), and leaves everything else to who else listens there, whether they came before or come
  * later. Returns its own undo, which lets streams that are open go on.
  */
-export function attach(server: NodeServer, gateway: Gateway, { http = true }: AttachOptions = {}): () => void {
-  const site: Site = { gateway, endpoint: createEndpoint(gateway) }
+export function attach(
+  server: NodeServer,
+  gateway: Gateway,
+  { http = true }: AttachOptions = {},
+  clock: Clock = systemClock,
+): () => void {
+  const site: Site = { gateway, endpoint: createEndpoint(gateway, clock) }
   // Loaded only here, so that who never attaches never loads ws.
   const websocket = import('../transports/websocket').then(
-    (module) => module.createWebSocket(gateway),
+    (module) => module.createWebSocket(gateway, clock),
     (cause: unknown) => () => {
       throw new RealtimeError('unsupported', 'WebSocket could not be loaded here.', { cause })
     },

@@ -15,7 +15,7 @@ export class MemoryStore {
   readonly #presences: readonly PartitionPresence[]
   readonly #nodes = new Set<Node>()
 
-  constructor({ partitions = 1, clock = systemClock }: { partitions?: number; clock?: Clock } = {}) {
+  constructor({ partitions = 1, clock = systemClock }: { partitions?: number; clock?: Clock | undefined } = {}) {
     this.partitions = partitions
     this.#logs = Array.from({ length: partitions }, (_, partition) => new PartitionLog(clock, partition))
     this.#presences = this.#logs.map(
@@ -116,12 +116,13 @@ interface Node {
 
 /**
  * The embedded broker: everything in this process, gone when it ends. For development, tests and apps of one process.
+ * `clock` is for tests; default: the system's clock.
  *
  * @example
  * createRealtime({ broker: memory(), channels: { … } })
  */
-export function memory(): Broker {
-  return new MemoryStore().node()
+export function memory(options: { readonly clock?: Clock | undefined } = {}): Broker {
+  return new MemoryStore(options).node()
 }
 
 /** FNV-1a, 32 bits. */
