@@ -19,6 +19,7 @@ export const doorSources = [
   { find: /^@rt\/(server|client)$/, replacement: source('$1/src/index.ts') },
   { find: /^@rt\/server\/redis$/, replacement: source('server/src/redis.ts') },
   { find: /^@rt\/(server|client)\/testing$/, replacement: source('$1/src/testing/index.ts') },
+  { find: /^@rt\/(server|client)\/internal$/, replacement: source('$1/src/testing/internal.ts') },
   { find: /^@rt\/client\/react$/, replacement: source('client/src/react/index.ts') },
 ]
 

@@ -1,6 +1,7 @@
 /** A world in which nothing moves by itself: every announcement, confirmation and answer waits for a move. */
 import { compareIds } from '@rt/protocol'
-import { FakeClock, type SimulatedNode, SimulatedStore } from '@rt/server/testing'
+import { type SimulatedNode, SimulatedStore } from '@rt/server/internal'
+import { FakeClock } from '@rt/server/testing'
 import type { Stored, World } from './world'
 
 export interface SimulatedSettings {

@@ -1,5 +1,3 @@
-/** The door `@rt/client/testing`: a clock for tests of apps, and the parts that a test harness drives by itself. */
+/** The door `@rt/client/testing`: what tests of apps wait by, and a clock to turn by hand. */
 export { FakeClock } from '@rt/protocol/fake-clock'
-export { type Order, Outbox } from '../channels/outbox'
-export { type Delivery, type StreamState, Subscriptions } from '../channels/subscriptions'
-export type { ResumeRequest } from '../ports/transport'
+export { established, when } from './waiting'

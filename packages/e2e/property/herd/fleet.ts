@@ -1,7 +1,7 @@
 /** A model of nodes behind a balancer without affinity, which counts who comes when; the herd's clients connect to it. */
 import type { SocketConstructor } from '@rt/client'
 import { type Clock, RealtimeError } from '@rt/protocol'
-import { Drain } from '@rt/server/testing'
+import { Drain } from '@rt/server/internal'
 import { ClientEnd, NodeEnd, refuse } from './sockets'
 
 export interface FleetSettings {

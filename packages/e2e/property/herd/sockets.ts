@@ -1,7 +1,7 @@
 /** Model sockets: the client's end is what createClient takes for a WebSocket, the node's end is a stream that can be drained. */
 import type { Socket } from '@rt/client'
 import type { Clock, ServerEvent } from '@rt/protocol'
-import type { Leaving } from '@rt/server/testing'
+import type { Leaving } from '@rt/server/internal'
 
 /** Milliseconds that a frame takes. */
 const LATENCY = { least: 5, spread: 40 } as const

@@ -121,8 +121,10 @@ describe('beside the table', () => {
       return Object.keys(exports).map((door) => `@rt/${name}${door.slice(1)}`)
     })
     for (const folder of ['packages/e2e', 'packages/bench', 'examples']) {
-      const allowed = folder === 'packages/e2e' ? [...doors, '@rt/protocol'] : doors
       for (const file of filesIn(folder, /\.(tsx?|mjs)$/)) {
+        const allowed = [...doors]
+        if (folder === 'packages/e2e') allowed.push('@rt/protocol')
+        if (file.startsWith('packages/e2e/property/')) allowed.push('@rt/server/internal', '@rt/client/internal')
         for (const { specifier, target } of importsOf(file)) {
           if (specifier.startsWith('@rt/')) expect(allowed, `${file}: ${specifier}`).toContain(specifier)
           if (target !== null)

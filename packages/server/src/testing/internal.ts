@@ -1,0 +1,6 @@
+/** What the search of `packages/e2e/property` drives by itself. Not published: `@rt/server/internal` is a name of that folder alone. */
+export { Drain, type Leaving } from '../core/drain'
+export { createHub } from '../core/hub'
+export type { Broker } from '../ports/broker'
+export type { ChannelRules, Hub, Stream } from '../ports/hub'
+export { type SimulatedNode, SimulatedStore, type Stored } from './simulated-store'
