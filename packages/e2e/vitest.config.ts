@@ -7,7 +7,8 @@ export default defineConfig({
   resolve: { alias: protocolSource },
   test: {
     name: 'e2e',
-    include: ['src/**/*.test.{ts,tsx}'],
+    // The tests of the examples are such as apps have.
+    include: ['src/**/*.test.{ts,tsx}', '../../examples/*/src/**/*.test.ts'],
     environment: 'node',
     pool: 'forks',
     maxWorkers: 2,

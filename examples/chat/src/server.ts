@@ -10,7 +10,7 @@ import { z } from 'zod'
 
 const node = process.env.CHAT_NODE ?? '1'
 
-const rt = createRealtime({
+export const rt = createRealtime({
   broker: process.env.REDIS_URL ? redis(process.env.REDIS_URL, { prefix: 'chat' }) : memory(),
   authenticate: (request) => visitor(request.headers.get('authorization')),
   channels: {
