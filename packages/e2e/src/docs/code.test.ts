@@ -1,12 +1,11 @@
 // The code in the documents: TypeScript compiles against the built doors, each page by itself; JSON and shell are parsed; the start of README.md really runs.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { freePort } from '../free-port'
 import { blocksOf, documents, typescriptOf } from './blocks'
 import { exists, filesIn, read, root } from './files'
 
@@ -173,12 +172,3 @@ it('the start of README.md prints what was published', async () => {
   expect(printed).toBe('ada: hello\n')
   expect(server.exitCode).toBeNull()
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
-}

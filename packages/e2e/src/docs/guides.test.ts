@@ -1,4 +1,5 @@
 // The code of the guides runs, and prints what they say: each page's blocks as modules, against a server that serves their `rt`.
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -8,8 +9,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Realtime } from '@rt/server'
 import { RedisServer } from '@rt/server/testing'
+import ts from 'typescript'
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { full } from '../../../../.vitest/shared.mjs'
+import { freePort } from '../free-port'
 import { typescriptOf } from './blocks'
 
 const folder = mkdtempSync(join(fileURLToPath(new URL('../..', import.meta.url)), '.guides-'))
@@ -131,6 +134,37 @@ describe.skipIf(!process.env['REDIS_SERVER'])('progress', () => {
     expect((await rt.history('job:7:text', { last: 1 }))[0]?.data).toMatchObject({ end: true })
     await rt.close()
     await redis.close()
+  })
+})
+
+describe.skipIf(!process.env['REDIS_SERVER'])('deploying', () => {
+  it('a process that is ready when it reaches Redis, and ends by SIGTERM when nobody is left', async () => {
+    const redis = await RedisServer.start()
+    const port = await freePort()
+    const code = typescriptOf('docs/guides/deploying.md').get('server.ts') as string
+    const program = join(folder, 'server.mjs')
+    writeFileSync(program, ts.transpileModule(code, { compilerOptions: { target: ts.ScriptTarget.ES2022 } }).outputText)
+    const child = spawn(process.execPath, [program], {
+      env: { ...process.env, REDIS_URL: redis.url, PORT: String(port) },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    })
+    const exited = once(child, 'exit')
+    try {
+      const ask = (path: string) =>
+        fetch(`http://localhost:${port}${path}`).then(
+          ({ status }) => status,
+          () => 0,
+        )
+      await expect.poll(() => ask('/ready'), { timeout: 50_000 }).toBe(200)
+      await redis.kill()
+      await expect.poll(() => ask('/ready'), { timeout: 50_000 }).toBe(503)
+      expect(await ask('/live')).toBe(200)
+      child.kill('SIGTERM')
+      expect(await exited).toEqual([0, null])
+    } finally {
+      child.kill('SIGKILL')
+      await redis.close()
+    }
   })
 })
 
