@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { cleanEnv, filesUnder, notePnpm, pnpm, root, run, tool, turbo } from './lib.mjs'
-import { checkPackages } from './packages.mjs'
+import { checkPackages } from './packages/stage.mjs'
 import { setup } from './setup.mjs'
 
 const { values: options } = parseArgs({
@@ -92,7 +92,15 @@ const stages = [
     name: 'unit',
     run: () => vitest(['protocol', 'server', 'client'], ['packages/protocol', 'packages/server', 'packages/client']),
   },
-  { name: 'packages', needs: 'build', run: () => checkPackages(join(temp, 'packages')) },
+  {
+    name: 'packages',
+    needs: 'build',
+    run: () =>
+      checkPackages(join(temp, 'packages'), {
+        full: testEnv.RT_TEST_SIZE === 'full',
+        chromium: testEnv.CHROMIUM_PATH,
+      }),
+  },
   { name: 'property', run: () => vitest(['property'], ['packages/e2e/property']) },
   {
     name: 'e2e',
