@@ -1,92 +1,57 @@
 // The demo in a real browser on several nodes, as real processes, and on a Redis that goes away: nothing is lost or doubled whatever happens (I1 to I4).
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { RedisServer } from '@rt/server/testing'
+import type { RedisServer } from '@rt/server/testing'
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { Chat, type ChatNode } from './chat-process'
-import {
-  agree,
-  allRungs,
-  chat,
-  face,
-  force,
-  full,
-  meet,
-  noBrowser,
-  noRedis,
-  type Rung,
-  say,
-  sees,
-  shows,
-  undo,
-  useBrowser,
-  visit,
-} from './pages'
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Example, ExampleNode } from './example-process'
+import { agree, allRungs, chat, enter, face, force, full, meet, type Rung, say, sees, visit } from './pages'
+import { noBrowser, noRedis, picture, record, shared, shows, startRedis, useStage } from './stage'
 
-useBrowser()
+useStage()
 
 describe.skipIf(noRedis)('several nodes of the demo (needs redis-server)', () => {
-  it.for(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)('end with their parent at %s', async (signal) => {
-    const redis = await RedisServer.start()
-    undo.push(() => redis.close())
-    const started = chat({ args: ['--nodes', '2'], redisUrl: redis.url })
-    const nodes = [await started.node(), await started.node()]
-    expect(new Set([started.pid, ...nodes.map(({ pid }) => pid)]).size).toBe(3)
-    started.kill(signal)
-    // The nodes hold the parent's output open: it is closed when all are gone.
-    await started.ended()
-    for (const { url } of nodes) await expect(fetch(url)).rejects.toThrow()
+  let redis: RedisServer
+  shared(async () => {
+    redis = await startRedis()
   })
-})
 
-describe.skipIf(noBrowser || noRedis)('the demo without its Redis (needs chromium and redis-server)', () => {
-  it('takes nobody off who may be there, and says that it is not sure', async () => {
-    const redis = await RedisServer.start()
-    undo.push(() => redis.close())
-    const { url } = await chat({ redisUrl: redis.url, grace: 0 }).node()
-    const ada = await visit(url, 'Ada')
-    const bob = await visit(url, 'Bob')
-    await face(ada, 'Bob').waitFor()
-    await redis.kill()
-    await shows(ada, 'people-word', 'not sure who is here')
-    await bob.close()
-    await redis.start()
-    // Redis came back empty: what it does not know is no leave, and Ada's own place was brought again.
-    await ada.locator('#status[data-status="connected"]').waitFor()
-    await say(ada, 'still here')
-    await sees(ada, 'still here')
-    expect(await face(ada, 'Bob').count()).toBe(1)
-    expect(await face(ada, 'Ada').count()).toBe(1)
-    await shows(ada, 'people-word', 'not sure who is here')
-  })
+  // At SIGTERM those of the other tests end, too.
+  it.for(full ? (['SIGTERM', 'SIGINT', 'SIGKILL'] as const) : (['SIGKILL'] as const))(
+    'end with their parent at %s',
+    async (signal) => {
+      const started = chat({ args: ['--nodes', '2'], redisUrl: redis.url })
+      const nodes = [await started.node(), await started.node()]
+      expect(new Set([started.pid, ...nodes.map(({ pid }) => pid)]).size).toBe(3)
+      started.kill(signal)
+      // The nodes hold the parent's output open: it is closed when all are gone.
+      await started.ended()
+      for (const { url } of nodes) await expect(fetch(url)).rejects.toThrow()
+    },
+  )
 })
 
 describe.skipIf(noBrowser || noRedis)('the demo on two nodes (needs chromium and redis-server)', () => {
   let redis: RedisServer
-  let started: Chat
-  let nodes: [ChatNode, ChatNode]
-  let room = 0
+  let started: Example
+  let nodes: [ExampleNode, ExampleNode]
+  let ada: Page
+  let bob: Page
+  let room = ''
+  let rooms = 0
 
-  beforeAll(async () => {
-    redis = await RedisServer.start()
-    started = new Chat({ args: ['--nodes', '2'], redisUrl: redis.url, grace: 300 })
+  shared(async () => {
+    redis = await startRedis()
+    started = chat({ args: ['--nodes', '2'], redisUrl: redis.url, grace: 300 })
     nodes = [await started.node(), await started.node()]
-  })
-  afterAll(async () => {
-    await started?.close()
-    await redis?.close()
+    ada = await visit(nodes[0].url, 'Ada')
+    bob = await visit(nodes[1].url, 'Bob')
   })
   // A room of its own for each test.
-  beforeEach(() => {
-    room++
+  beforeEach(async () => {
+    room = `room-${++rooms}`
+    await Promise.all([ada, bob].map((page) => enter(page, room)))
   })
-  const roomOn = ({ url }: ChatNode, name = `room-${room}`) => `${url}/#${name}`
 
   it('messages cross over each pair of transports; each change of transport is without loss', async () => {
-    const ada = await visit(roomOn(nodes[0]), 'Ada')
-    const bob = await visit(roomOn(nodes[1]), 'Bob')
     let count = 0
     for (const [i, rung] of allRungs.entries()) {
       const other = allRungs[(i + 1) % allRungs.length] as Rung
@@ -107,13 +72,12 @@ describe.skipIf(noBrowser || noRedis)('the demo on two nodes (needs chromium and
     await shows(ada, 'cuts', 0)
   })
 
-  it.for(full ? allRungs : (['sse', 'poll'] as const))(
-    '%s: a link that is cut in mid-typing loses nothing',
-    async (rung) => {
-      const ada = await visit(roomOn(nodes[0]), 'Ada')
-      const bob = await visit(roomOn(nodes[1]), 'Bob')
-      await force(ada, rung)
-      await force(bob, rung)
+  const each = <R extends Rung>(rungs: readonly R[]) => rungs.map((rung) => [rung, rung] as const)
+
+  it.for(full ? each(allRungs) : ([['sse', 'poll']] as const))(
+    'links on %s and %s that are cut in mid-typing lose nothing',
+    async (pair) => {
+      for (const [i, page] of [ada, bob].entries()) await force(page, pair[i] as Rung)
       const input = ada.locator('#text')
       await input.pressSequentially('half a sen')
       await bob.locator('#burst').click()
@@ -131,44 +95,49 @@ describe.skipIf(noBrowser || noRedis)('the demo on two nodes (needs chromium and
     },
   )
 
-  it.for(full ? allRungs : (['websocket', 'long-poll'] as const))(
-    '%s: a node that is killed is missed by nobody once it is back',
-    async (rung) => {
-      const ada = await visit(roomOn(nodes[0]), 'Ada')
-      const bob = await visit(roomOn(nodes[1]), 'Bob')
-      await force(ada, rung)
+  it.for(full ? each(allRungs) : ([['websocket', 'long-poll']] as const))(
+    'nodes on %s and %s that are killed are missed by nobody once they are back',
+    async (pair) => {
+      const pages = [ada, bob] as const
+      for (const [i, page] of pages.entries()) await force(page, pair[i] as Rung)
       await say(ada, 'before')
       await sees(bob, 'before')
-      await shows(ada, 'node', `node 1 · process ${nodes[0].pid}`)
+      let count = 1
+      for (const [i, page] of (full ? pages : [ada]).entries()) {
+        const other = pages[1 - i] as Page
+        const killed = nodes[i] as ExampleNode
+        await shows(page, 'node', `node ${i + 1} · process ${killed.pid}`)
+        await other.locator('#burst').click()
+        process.kill(killed.pid, 'SIGKILL')
+        await page.locator('#burst').click()
+        await say(page, `while ${i + 1} was away`)
+        await other.locator('#burst').click()
+        await say(other, `is ${i + 1} there?`)
 
-      await bob.locator('#burst').click()
-      process.kill(nodes[0].pid as number, 'SIGKILL')
-      await ada.locator('#burst').click()
-      await say(ada, 'while it was away')
-      await bob.locator('#burst').click()
-      await say(bob, 'are you there?')
-
-      const back = await started.node()
-      expect(back.url).toBe(nodes[0].url)
-      expect(back.pid).not.toBe(nodes[0].pid)
-      nodes[0] = back
-      await sees(bob, 'while it was away')
-      await sees(ada, 'are you there?')
-      await shows(ada, 'node', `node 1 · process ${back.pid}`)
-      await agree([ada, bob], 63)
+        const back = await started.node()
+        expect(back.url).toBe(killed.url)
+        expect(back.pid).not.toBe(killed.pid)
+        nodes[i] = back
+        await sees(other, `while ${i + 1} was away`)
+        await sees(page, `is ${i + 1} there?`)
+        await shows(page, 'node', `node ${i + 1} · process ${back.pid}`)
+        count += 62
+        await agree(pages, count)
+      }
     },
   )
 
   it('who is on another node is seen, and seen to type and to go', async () => {
-    await meet(await visit(roomOn(nodes[0]), 'Ada'), () => visit(roomOn(nodes[1]), 'Bob'))
+    await enter(bob, 'elsewhere')
+    await meet(ada, () => visit(`${nodes[1].url}/#${room}`, 'Bob'))
   })
 
-  it('looks as its picture in the README', async () => {
-    const ada = await visit(roomOn(nodes[0], 'lobby'), 'Ada Lovelace', {
+  const looks = async () => {
+    const ada = await visit(nodes[0].url, 'Ada Lovelace', {
       viewport: { width: 1280, height: 800 },
       deviceScaleFactor: 2,
     })
-    const grace = await visit(roomOn(nodes[1], 'lobby'), 'Grace Hopper', { colorScheme: 'dark' })
+    const grace = await visit(nodes[1].url, 'Grace Hopper', { colorScheme: 'dark' })
     const talk = async (...lines: readonly (readonly [Page, string])[]) => {
       for (const [page, text] of lines) {
         await say(page, text)
@@ -187,15 +156,23 @@ describe.skipIf(noBrowser || noRedis)('the demo on two nodes (needs chromium and
     await ada.locator('#text').focus()
     await grace.locator('#text').pressSequentially('Ready?')
     await shows(ada, 'typing', 'Grace Hopper is typing')
-    const colours = await ada
-      .locator('.log .avatar, #my-avatar')
-      .evaluateAll((avatars) => avatars.map((avatar) => getComputedStyle(avatar).backgroundColor))
-    expect(new Set(colours).size).toBe(2)
-    if (process.env['RT_SCREENSHOTS']) {
-      const folder = fileURLToPath(new URL('../../../../docs/images/', import.meta.url))
-      mkdirSync(folder, { recursive: true })
-      await ada.screenshot({ path: join(folder, 'chat.png') })
-    }
+    await picture(ada, 'chat')
     await agree([ada, grace], 6)
+  }
+  if (full || record) it('looks as its picture in the README', looks)
+
+  it('without their Redis they take nobody off who may be there, and say that they are not sure', async () => {
+    await face(ada, 'Bob').waitFor()
+    await redis.kill()
+    await shows(ada, 'people-word', 'not sure who is here')
+    await bob.close()
+    await redis.start()
+    // Redis came back empty: what it does not know is no leave, and Ada's own place was brought again.
+    await ada.locator('#status[data-status="connected"]').waitFor()
+    await say(ada, 'still here')
+    await sees(ada, 'still here')
+    expect(await face(ada, 'Bob').count()).toBe(1)
+    expect(await face(ada, 'Ada').count()).toBe(1)
+    await shows(ada, 'people-word', 'not sure who is here')
   })
 })

@@ -1,9 +1,12 @@
 // The demo in a real browser on one node in memory: what its page shows, and that nothing is lost or doubled (I1 to I4).
-import { describe, expect, it } from 'vitest'
+import type { Page } from 'playwright-core'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { Tally } from '../../../../examples/chat/src/page/tally'
-import { agree, chat, connected, face, meet, noBrowser, order, say, sees, shows, useBrowser, visit } from './pages'
+import type { Example } from './example-process'
+import { agree, chat, enter, face, full, meet, order, say, sees, visit } from './pages'
+import { connected, noBrowser, shared, shows, useStage } from './stage'
 
-useBrowser()
+useStage()
 
 describe('the counters of the page', () => {
   const tally = (...numbers: readonly (number | 'gap')[]) => {
@@ -35,30 +38,60 @@ describe('the start of the demo', () => {
     expect(started.stderr).toContain('REDIS_URL=redis://localhost:6379 npm start -- --nodes 2')
   })
 
-  it('takes the next port when the wanted one is taken', async () => {
-    const first = await chat().node()
-    const port = Number(new URL(first.url).port)
-    const second = await chat({ port }).node()
-    expect(Number(new URL(second.url).port)).toBeGreaterThan(port)
-    expect((await fetch(second.url)).status).toBe(200)
-  })
+  it('takes the next port when the wanted one is taken, and ends at SIGTERM and SIGINT', async () => {
+    const first = chat()
+    const firstUrl = (await first.node()).url
+    const port = Number(new URL(firstUrl).port)
+    const second = chat({ port })
+    const secondUrl = (await second.node()).url
+    expect(Number(new URL(secondUrl).port)).toBeGreaterThan(port)
+    expect((await fetch(secondUrl)).status).toBe(200)
 
-  it.for(['SIGTERM', 'SIGINT'] as const)('ends at %s', async (signal) => {
-    const started = chat()
-    const { url } = await started.node()
-    started.kill(signal)
-    expect(await started.ended()).toBe(0)
-    await expect(fetch(url)).rejects.toThrow()
+    first.kill('SIGTERM')
+    second.kill('SIGINT')
+    expect(await first.ended()).toBe(0)
+    expect(await second.ended()).toBe(0)
+    for (const url of [firstUrl, secondUrl]) await expect(fetch(url)).rejects.toThrow()
   })
 })
 
+// The quick size has it on two nodes only.
+if (full) {
+  describe.skipIf(noBrowser)('people of the demo (needs chromium)', () => {
+    it('are seen to be there, to type and to go', async () => {
+      const { url } = await chat({ grace: 300 }).node()
+      await meet(await visit(url, 'Ada'), () => visit(url, 'Bob'))
+    })
+  })
+}
+
 describe.skipIf(noBrowser)('the demo on one node in memory (needs chromium)', () => {
-  it('two visitors talk; each message stands there once, with its author', async () => {
-    const { url } = await chat().node()
-    const ada = await visit(url, 'Ada')
-    const bob = await visit(url, 'Bob')
-    await say(ada, 'hello <b>Bob</b>')
+  let started: Example
+  let url: string
+  let ada: Page
+  let bob: Page
+  let room = ''
+  let rooms = 0
+
+  shared(async () => {
+    started = chat()
+    url = (await started.node()).url
+    ada = await visit(url, 'Ada')
+    bob = await visit(url, 'Bob')
+  })
+  // A room of its own for each test.
+  beforeEach(async () => {
+    room = `room-${++rooms}`
+    await Promise.all([ada, bob].map((page) => enter(page, room)))
+  })
+
+  it('two visitors talk; who types is seen; each message stands there once, with its author', async () => {
+    await ada.locator('#text').pressSequentially('hello <b>')
+    await shows(bob, 'typing', 'Ada is typing')
+    await ada.locator('#text').pressSequentially('Bob</b>')
+    await ada.locator('#text').press('Enter')
     await sees(bob, 'hello <b>Bob</b>')
+    await shows(bob, 'typing', '')
     await say(bob, 'hello Ada')
     await sees(ada, 'hello Ada')
     await agree([ada, bob], 2)
@@ -68,11 +101,10 @@ describe.skipIf(noBrowser)('the demo on one node in memory (needs chromium)', ()
   })
 
   it('who comes later sees the last 50; a reload stays the same visitor', async () => {
-    const { url } = await chat().node()
-    const ada = await visit(url, 'Ada')
     for (let i = 0; i < 3; i++) await ada.locator('#burst').click()
     await shows(ada, 'received', 60)
-    const bob = await visit(url, 'Bob')
+    await enter(bob, 'elsewhere')
+    await enter(bob, room)
     await shows(bob, 'received', 50)
     expect(await order(bob)).toEqual((await order(ada)).slice(-50))
     await ada.reload()
@@ -84,52 +116,29 @@ describe.skipIf(noBrowser)('the demo on one node in memory (needs chromium)', ()
     await shows(bob, 'lost', 0)
   })
 
-  it('rooms are apart; a room that is not looked at counts what came', async () => {
-    const { url } = await chat().node()
-    const ada = await visit(url, 'Ada')
-    const bob = await visit(url, 'Bob')
-    await ada.locator('[data-room="garden"]').click()
-    await say(ada, 'in the garden')
-    await bob.locator('[data-room="garden"] .unread', { hasText: '1' }).waitFor()
-    expect(await order(bob)).toEqual([])
-    await bob.locator('[data-room="garden"]').click()
-    await sees(bob, 'in the garden')
-    expect(await bob.locator('[data-room="garden"] .unread').textContent()).toBe('')
-  })
-
-  it('who types is seen until the message is there', async () => {
-    const { url } = await chat().node()
-    const ada = await visit(url, 'Ada')
-    const bob = await visit(url, 'Bob')
-    await ada.locator('#text').pressSequentially('I am thinking')
-    await shows(bob, 'typing', 'Ada is typing')
-    await ada.locator('#text').press('Enter')
-    await sees(bob, 'I am thinking')
-    await shows(bob, 'typing', '')
-  })
-
-  it('who is there is seen, and seen to type and to go', async () => {
-    const { url } = await chat({ grace: 300 }).node()
-    await meet(await visit(url, 'Ada'), () => visit(url, 'Bob'))
-  })
-
-  it('somebody is in the room that is looked at', async () => {
-    const { url } = await chat({ grace: 60_000 }).node()
-    const ada = await visit(url, 'Ada')
-    const bob = await visit(url, 'Bob')
+  it('rooms are apart; a room that is not looked at counts what came; somebody is in the one that is looked at', async () => {
+    const other = `${room}-b`
+    const change = (page: Page, name: string) => page.evaluate((room) => location.assign(`#${room}`), name)
+    const link = bob.locator(`[data-room="${other}"]`)
     await face(ada, 'Bob').waitFor()
-    await bob.locator('[data-room="garden"]').click()
+    // Bob opens the other room, sees Ada go there, and comes back.
+    await change(bob, other)
     await shows(ada, 'people-word', 'Bob left')
     await shows(bob, 'people-word', '1 here')
-    await bob.locator('[data-room="lobby"]').click()
+    await bob.locator(`[data-room="${room}"]`).click()
     await face(ada, 'Bob').waitFor()
     expect(await face(bob, 'Bob').count()).toBe(1)
+
+    await change(ada, other)
+    await say(ada, 'in the other one')
+    await link.locator('.unread', { hasText: '1' }).waitFor()
+    expect(await order(bob)).toEqual([])
+    await link.click()
+    await sees(bob, 'in the other one')
+    expect(await link.locator('.unread').textContent()).toBe('')
   })
 
   it('a reload is no leave', async () => {
-    const { url } = await chat({ grace: 60_000 }).node()
-    const ada = await visit(url, 'Ada')
-    const bob = await visit(url, 'Bob')
     await face(ada, 'Bob').waitFor()
     const said = await ada.locator('#people-word').evaluateHandle((word) => {
       const texts: (string | null)[] = []
@@ -147,9 +156,6 @@ describe.skipIf(noBrowser)('the demo on one node in memory (needs chromium)', ()
   })
 
   it('what the schema refuses is marked, says why, and can be edited', async () => {
-    const { url } = await chat().node()
-    const ada = await visit(url, 'Ada')
-    const bob = await visit(url, 'Bob')
     await say(ada, 'x'.repeat(2001))
     const failed = ada.locator('.outbox .message[data-state="failed"]')
     expect(await failed.locator('.word').textContent()).toMatch(/^Not sent: .*2000/)
@@ -160,14 +166,40 @@ describe.skipIf(noBrowser)('the demo on one node in memory (needs chromium)', ()
     await agree([ada, bob], 1)
   })
 
+  it('fits a large and a small screen, whatever is said; on a small one rooms and connection slide over it', async () => {
+    await bob.locator('#burst').click()
+    await say(ada, 'w'.repeat(2000))
+    await shows(ada, 'received', 21)
+    const before = ada.viewportSize() as { width: number; height: number }
+    for (const [i, [width, height]] of (
+      [
+        [1280, 800],
+        [360, 640],
+      ] as const
+    ).entries()) {
+      await ada.setViewportSize({ width, height })
+      const size = ({ scrollWidth, scrollHeight }: Element) => [scrollWidth, scrollHeight]
+      expect(await ada.locator(':root').evaluate(size)).toEqual([width, height])
+      expect((await ada.locator('#composer').boundingBox())?.y).toBeLessThan(height - 50)
+      // The newest is in view; further up the page says what came below.
+      await ada.locator('#scroll').evaluate((scroll) => scroll.scrollTo(0, 0))
+      await ada.locator('.log .message').first().hover()
+      await say(bob, `look down ${i}`)
+      await ada.locator('#newer', { hasText: '1 new' }).click()
+      await ada.locator('#newer').waitFor({ state: 'hidden' })
+    }
+    await ada.getByRole('button', { name: 'Rooms and connection' }).click()
+    await ada.locator('[data-room="workshop"]').click()
+    await shows(ada, 'title', 'workshop')
+    await ada.locator('#cut').waitFor({ state: 'hidden' })
+    await ada.setViewportSize(before)
+  })
+
   it('a server that lost everything is told as a gap, in its place', async () => {
-    const first = chat()
-    const { url } = await first.node()
-    const ada = await visit(url, 'Ada')
     await say(ada, 'before')
     await sees(ada, 'before')
-    first.kill('SIGKILL')
-    await first.ended()
+    started.kill('SIGKILL')
+    await started.ended()
     await ada.locator('#status[data-status="reconnecting"]').waitFor()
     await say(ada, 'meanwhile')
     await ada.locator('.outbox .message[data-state="pending"]', { hasText: 'meanwhile' }).waitFor()
@@ -178,35 +210,5 @@ describe.skipIf(noBrowser)('the demo on one node in memory (needs chromium)', ()
     ).toEqual(['before', 'Some messages may be missing here.', 'meanwhile'])
     await shows(ada, 'lost', 0)
     await shows(ada, 'doubled', 0)
-  })
-
-  it.for([
-    [1280, 800],
-    [360, 640],
-  ] as const)('fits a screen of %d × %d, whatever is said', async ([width, height]) => {
-    const { url } = await chat().node()
-    const ada = await visit(url, 'Ada', { viewport: { width, height } })
-    const bob = await visit(url, 'Bob')
-    await bob.locator('#burst').click()
-    await say(ada, 'w'.repeat(2000))
-    await shows(ada, 'received', 21)
-    const size = ({ scrollWidth, scrollHeight }: Element) => [scrollWidth, scrollHeight]
-    expect(await ada.locator(':root').evaluate(size)).toEqual([width, height])
-    expect((await ada.locator('#composer').boundingBox())?.y).toBeLessThan(height - 50)
-    // The newest is in view; further up the page says what came below.
-    await ada.locator('#scroll').evaluate((scroll) => scroll.scrollTo(0, 0))
-    await ada.locator('.log .message').first().hover()
-    await say(bob, 'look down')
-    await ada.locator('#newer', { hasText: '1 new' }).click()
-    await ada.locator('#newer').waitFor({ state: 'hidden' })
-  })
-
-  it('on a small screen rooms and connection slide over the chat', async () => {
-    const { url } = await chat().node()
-    const ada = await visit(url, 'Ada', { viewport: { width: 360, height: 640 } })
-    await ada.getByRole('button', { name: 'Rooms and connection' }).click()
-    await ada.locator('[data-room="workshop"]').click()
-    await shows(ada, 'title', 'workshop')
-    await ada.locator('#cut').waitFor({ state: 'hidden' })
   })
 })

@@ -1,54 +1,33 @@
-/** The demo's pages in a real browser as a visitor uses them; for the chat tests. */
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, expect } from 'vitest'
-import { Chat } from './chat-process'
-
-const executablePath = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium'
-export const noBrowser = !existsSync(executablePath)
-const redisBinary = process.env['REDIS_SERVER'] ?? 'redis-server'
-export const noRedis =
-  !(process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, redisBinary))) &&
-  !existsSync(redisBinary)
+/** The chat in a real browser as a visitor uses it; for the chat tests. */
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import { expect } from 'vitest'
+import type { Example, ExampleOptions } from './example-process'
+import { connected, open, shows, start } from './stage'
 
 const rungs = { websocket: 'WebSocket', sse: 'SSE', 'long-poll': 'Long poll', poll: 'Poll' } as const
 export type Rung = keyof typeof rungs
 export const full = process.env['RT_TEST_SIZE'] === 'full'
 export const allRungs = Object.keys(rungs) as Rung[]
 
-let browser: Browser
-export const undo: (() => Promise<unknown>)[] = []
-/** What no page may do: throw, break its own policy, or ask another host for something. */
-const wrong: string[] = []
-
-export function chat(options?: ConstructorParameters<typeof Chat>[0]): Chat {
-  const started = new Chat(options)
-  undo.push(() => started.close())
-  return started
+/** `grace`: milliseconds after which somebody whose page closed is gone. */
+export function chat({ grace, ...options }: ExampleOptions & { readonly grace?: number } = {}): Example {
+  return start('chat', grace === undefined ? options : { ...options, env: { CHAT_GRACE: String(grace) } })
 }
 
 /** Opens the page in a browser profile of its own and joins, by keyboard alone. */
-export async function visit(address: string, name: string, options: BrowserContextOptions = {}): Promise<Page> {
-  const context = await browser.newContext(options)
-  undo.push(() => context.close())
-  const page = await context.newPage()
-  page.on('pageerror', (error) => wrong.push(error.message))
-  page.on('console', (message) => {
-    if (/Content Security Policy/.test(message.text())) wrong.push(message.text())
-  })
-  const { host } = new URL(address)
-  page.on('request', (request) => {
-    if (new URL(request.url()).host !== host) wrong.push(`asked for ${request.url()}`)
-  })
-  await page.goto(address)
+export async function visit(address: string, name: string, options?: BrowserContextOptions): Promise<Page> {
+  const page = await open(address, options)
   await page.locator('#name:focus').fill(name)
   await page.keyboard.press('Enter')
   await connected(page)
   return page
 }
 
-export const connected = (page: Page) => page.locator('#status[data-status="connected"]').waitFor()
+/** Loads the page anew in a room of this name, as the visitor who was there. */
+export async function enter(page: Page, room: string): Promise<void> {
+  await page.goto(`${new URL(page.url()).origin}/?${room}#${room}`)
+  await connected(page)
+}
 
 export async function say(page: Page, text: string): Promise<void> {
   await page.locator('#text').fill(text)
@@ -58,9 +37,6 @@ export async function say(page: Page, text: string): Promise<void> {
 /** Waits until the open room shows this message as received. */
 export const sees = (page: Page, text: string) =>
   page.locator('.room:not([hidden]) .log .message', { hasText: text }).waitFor()
-
-export const shows = (page: Page, id: string, text: string | number) =>
-  page.locator(`#${id}`, { hasText: new RegExp(`^${text}$`) }).waitFor({ state: 'attached' })
 
 export async function force(page: Page, rung: Rung): Promise<void> {
   await page.locator(`[data-rung="${rung}"]`).click()
@@ -112,16 +88,4 @@ export async function agree(pages: readonly Page[], count: number): Promise<void
   const [first = [], ...others] = await Promise.all(pages.map(order))
   expect(new Set(first).size).toBe(count)
   for (const other of others) expect(other).toEqual(first)
-}
-
-/** Starts a browser for the tests of a file, and takes back after each of them what it opened. */
-export function useBrowser(): void {
-  beforeAll(async () => {
-    if (!noBrowser) browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
-  })
-  afterAll(() => browser?.close())
-  afterEach(async () => {
-    for (const run of undo.splice(0).reverse()) await run()
-    expect(wrong.splice(0)).toEqual([])
-  })
 }

@@ -1,47 +1,49 @@
-/** The built demo as a real process, the way `npm start` runs it; used by the chat tests. */
+/** A built example as real processes, the way `npm start -- NAME` runs it; used by the tests of the examples. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../../../../examples/chat/dist/server/start.js', import.meta.url))
+const examples = new URL('../../../../examples/', import.meta.url)
 
-export interface ChatOptions {
+export interface ExampleOptions {
   readonly args?: readonly string[]
   readonly redisUrl?: string
   /** Default: any that is free. */
   readonly port?: number
-  /** Milliseconds after which somebody whose page closed is gone. */
-  readonly grace?: number
+  /** More of its environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
-export interface ChatNode {
+export interface ExampleNode {
   readonly url: string
-  /** Null when the parent is the node. */
-  readonly pid: number | null
+  /** 0 when it does not say. */
+  readonly pid: number
 }
 
-/** Ends of processes that were started and not yet seen to end. */
+/** Parents that were started and not yet seen to end. */
 const running = new Set<ChildProcess>()
 
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-export class Chat {
+export class Example {
+  readonly #name: string
   readonly #child: ChildProcess
   readonly #lines: string[] = []
   #stderr = ''
   /** Waits for the next line. */
   #wake: () => void = () => {}
 
-  constructor({ args = [], redisUrl, port = 0, grace }: ChatOptions = {}) {
-    if (!existsSync(main)) throw new Error('The demo is not built: npm run build.')
-    const env: NodeJS.ProcessEnv = { ...process.env, PORT: String(port), REDIS_URL: redisUrl }
+  constructor(name: string, { args = [], redisUrl, port = 0, env: more = {} }: ExampleOptions = {}) {
+    const main = fileURLToPath(new URL(`${name}/dist/server/start.js`, examples))
+    if (!existsSync(main)) throw new Error(`examples/${name} is not built: npm run build.`)
+    const env: NodeJS.ProcessEnv = { ...process.env, ...more, PORT: String(port), REDIS_URL: redisUrl }
     if (redisUrl === undefined) delete env['REDIS_URL']
-    if (grace !== undefined) env['CHAT_GRACE'] = String(grace)
     const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#name = name
     this.#child = child
     running.add(child)
     child.once('close', () => {
@@ -66,13 +68,13 @@ export class Chat {
   }
 
   /** The next node that says where it is: at the start, and again after one was killed. */
-  async node(): Promise<ChatNode> {
+  async node(): Promise<ExampleNode> {
     for (;;) {
       for (let line = this.#lines.shift(); line !== undefined; line = this.#lines.shift()) {
         const url = /http:\/\/localhost:\d+/.exec(line)?.[0]
-        if (url !== undefined) return { url, pid: Number(/process (\d+)/.exec(line)?.[1] ?? 0) || null }
+        if (url !== undefined) return { url, pid: Number(/process (\d+)/.exec(line)?.[1] ?? 0) }
       }
-      if (!running.has(this.#child)) throw new Error(`The demo ended: ${this.#stderr}`)
+      if (!running.has(this.#child)) throw new Error(`examples/${this.#name} ended: ${this.#stderr}`)
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
@@ -83,7 +85,7 @@ export class Chat {
     this.#child.kill(signal)
   }
 
-  /** Resolves with the exit code, once all that was written is read. */
+  /** Resolves with the exit code once all that was written is read: its nodes hold its output open, so all of them are gone. */
   async ended(): Promise<number | null> {
     if (running.has(this.#child)) await once(this.#child, 'close')
     return this.#child.exitCode
