@@ -84,7 +84,14 @@ const stages = [
       return result
     },
   },
-  { name: 'lint', run: () => one(run(tool('biome'), ['check', '--max-diagnostics=50'])) },
+  {
+    name: 'lint',
+    run: async () => {
+      const sources = await one(run(tool('biome'), ['check', '--max-diagnostics=50']))
+      const reference = await one(run(process.execPath, [join(root, '.scripts', 'api', 'generate.mjs'), '--check']))
+      return { passed: sources.passed + reference.passed, failed: sources.failed + reference.failed }
+    },
+  },
   // The Next.js example is built by its own tests, with what they add to it.
   { name: 'build', run: () => task('build', '--filter=!notifications') },
   { name: 'types', needs: 'build', run: () => task('typecheck') },

@@ -30,6 +30,7 @@ export interface ClientEvents {
   error: RealtimeError
 }
 
+/** What {@link createClient} returns: the one connection of an app to its server, for all channels. */
 export interface Client<R extends Declares = Undeclared> extends TypedClient<R> {
   /** `degraded`: connected, but the server does not reach its broker; it resumes by itself. `failed`: refused for good, until `connect()`. */
   readonly status: Status

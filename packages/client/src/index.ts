@@ -1,4 +1,8 @@
-/** The door `@rt/client`. */
+/**
+ * The client, for pages and Node. The door `@rt/client`.
+ *
+ * @module
+ */
 export type { Clock, Declares, ErrorCode, Id, Issue, Outcome } from '@rt/protocol'
 export { isRealtimeError, RealtimeError } from '@rt/protocol'
 export type { Status } from './connection/states'

@@ -3,6 +3,7 @@ import type { Clock } from '@rt/protocol'
 import type { SocketConstructor } from './ports/environment'
 import type { TransportName } from './ports/transport'
 
+/** What `createClient` takes beside the URL. */
 export interface ClientOptions {
   /**
    * The token that says who this is, or a function that fetches one. The function is called before the first connection and again when the

@@ -55,6 +55,7 @@ export interface Message<Data = unknown, Live extends boolean = false> {
   readonly messageId: Live extends true ? null : string
 }
 
+/** How a channel is subscribed. */
 export interface SubscribeOptions {
   /** How many of the newest publications to get first, oldest first. 0 to 1000, default 0. */
   readonly last?: number
@@ -62,13 +63,15 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal
 }
 
+/** How a client publishes. */
 export interface PublishOptions {
-  /** 1 to 64 letters, digits, `_` or `-`. The same one again within 5 minutes is stored once. Default: a random one. */
+  /** 1 to 64 letters, digits, `_` or `-`. The same one again within the server's `dedupe` (5 minutes by default) is stored once. Default: a random one. */
   readonly messageId?: string
   /** Gives up waiting for the answer; the promise rejects with `outcome: 'unknown'` when the command was already sent. */
   readonly signal?: AbortSignal
 }
 
+/** A place at which publications may be missing. */
 export interface Gap {
   readonly channel: string
   /** `history`: trimmed or expired before it was read; `epoch`: the broker lost data; `cursor`: the server does not know our cursor. */

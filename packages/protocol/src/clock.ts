@@ -3,12 +3,15 @@
 /** A timer that was set; opaque. */
 export type Timer = unknown
 
+/** Where all times and timers come from. */
 export interface Clock {
   /** Wall time, milliseconds since 1970. Only for stamps that people read. */
   now(): number
   /** Monotonic milliseconds; for every duration and deadline. */
   monotonic(): number
+  /** Runs once, `ms` milliseconds from now or later. */
   setTimeout(run: () => void, ms: number): Timer
+  /** Harmless for one that ran. */
   clearTimeout(timer: Timer): void
 }
 

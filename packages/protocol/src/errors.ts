@@ -81,6 +81,7 @@ export type ErrorCode = keyof typeof errorTable
 
 /** One problem that a schema found. */
 export interface Issue {
+  /** The schema's words. */
   readonly message: string
   /** The way to the value, outermost key first. */
   readonly path?: readonly (string | number)[]
@@ -89,9 +90,13 @@ export interface Issue {
 /** An error as it travels: the JSON in `error` events, results and HTTP bodies. */
 export interface ErrorBody {
   readonly code: ErrorCode
+  /** What happened, in one sentence. */
   readonly message: string
+  /** What to do about it. */
   readonly hint: string
+  /** Whether the same thing may succeed later without a change by the caller. */
   readonly retryable: boolean
+  /** HTTP status. */
   readonly status: number
   /** For commands: whether it surely did not happen (`failed`) or may have (`unknown`). */
   readonly outcome?: Outcome
@@ -124,12 +129,19 @@ const BRAND = Symbol.for('rt.error')
 export class RealtimeError extends Error implements ErrorBody {
   override readonly name = 'RealtimeError'
   readonly [BRAND] = true
+  /** What to decide by: docs/errors.md has them all. */
   readonly code: ErrorCode
+  /** What to do about it, in one sentence. */
   readonly hint: string
+  /** Whether the same thing may succeed later without a change by the caller. */
   readonly retryable: boolean
+  /** HTTP status. */
   readonly status: number
+  /** For commands: whether it surely did not happen (`failed`) or may have (`unknown`). */
   readonly outcome?: Outcome
+  /** Milliseconds to wait before another try. */
   readonly retryAfter?: number
+  /** For `invalid_message`: what the schema found. */
   readonly issues?: readonly Issue[]
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {

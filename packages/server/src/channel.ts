@@ -28,6 +28,7 @@ export type Rule<I extends Identity = Identity, P = { readonly [name: string]: s
   | 'public'
   | ((context: RuleContext<I, P>) => boolean | Promise<boolean>)
 
+/** What a channel keeps for clients that come back. */
 export interface HistoryOptions {
   /** How many of the newest publications are kept, at least. 1 to 100,000, default 100. */
   readonly size?: number

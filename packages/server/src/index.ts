@@ -1,4 +1,8 @@
-/** The door `@rt/server`. */
+/**
+ * The server: channels, rules, and the hosts that serve them. The door `@rt/server`.
+ *
+ * @module
+ */
 export {
   type Clock,
   compareIds,

@@ -6,6 +6,7 @@ import { type Duration, milliseconds } from './duration'
 import type { Broker } from './ports/broker'
 import type { Identity } from './ports/connection'
 
+/** What `createRealtime` takes. Durations are milliseconds, or texts such as `'10s'` (see {@link Duration}). */
 export interface RealtimeOptions<I extends Identity, S extends Record<string, StandardSchemaV1>, D, W, Q, T> {
   /**
    * Who sent a request: an identity, or null for nobody in particular (the channels' rules decide what that may do). Called for each new

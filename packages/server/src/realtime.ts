@@ -44,6 +44,7 @@ export interface StoredMessage<Data = unknown> {
   readonly data: Data
 }
 
+/** How the server publishes. */
 export interface ServerPublishOptions {
   /** 1 to 64 letters, digits, `_` or `-`. The same one again within `dedupe` is stored once. Default: a random one. */
   readonly messageId?: string
@@ -133,7 +134,7 @@ export interface Realtime<C extends Contract = Contract> extends Declares<C> {
 
   /**
    * Serves `path` of a node:http(s) server, all transports, and leaves its other routes and upgrades alone. It comes before the app: with
-   * `http: false` it takes WebSocket alone, and a route with {@link handler} or {@link fetch} the rest. Returns its own undo.
+   * `http: false` it takes WebSocket alone, and a route with `handler` or `fetch` the rest. Returns its own undo.
    *
    * @example
    * const server = createServer(app)
@@ -201,6 +202,7 @@ export interface Realtime<C extends Contract = Contract> extends Declares<C> {
   close(options?: CloseOptions): Promise<void>
 }
 
+/** How a node ends. */
 export interface CloseOptions {
   /**
    * How long clients may take to go elsewhere, up to 1 h; less than what the platform waits before it kills the process. What is still there then is

@@ -1,4 +1,8 @@
-/** The door `@rt/server/redis`: the broker for many nodes, on a Redis 7.0 or later; apps give it to `createRealtime`. */
+/**
+ * The door `@rt/server/redis`: the broker for many nodes, on a Redis 7.0 or later; apps give it to `createRealtime`.
+ *
+ * @module
+ */
 import { Redis, type RedisOptions } from 'ioredis'
 import { RedisBroker, type RedisBrokerOptions } from './backends/redis/broker'
 

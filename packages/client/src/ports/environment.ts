@@ -11,6 +11,7 @@ export interface Socket {
   close(code?: number, reason?: string): void
 }
 
+/** A class of WebSockets: the global one, or that of `ws`. */
 export type SocketConstructor = new (url: string, protocols?: string | string[]) => Socket
 
 /**

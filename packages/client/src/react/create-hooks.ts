@@ -14,6 +14,7 @@ import {
 import { type UseConnection, useConnection } from './use-connection'
 import { type PresentName, type UsePresence, usePresence } from './use-presence'
 
+/** The hooks of this door, typed by one server: what {@link createHooks} returns. */
 export interface Hooks<R extends Declares> {
   readonly RealtimeProvider: (props: RealtimeProviderProps<R>) => ReactElement
   readonly useRealtime: () => Client<R>

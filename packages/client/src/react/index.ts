@@ -1,5 +1,9 @@
 'use client'
-/** The door `@rt/client/react`. */
+/**
+ * Hooks for React 18 and later. The door `@rt/client/react`.
+ *
+ * @module
+ */
 export { createHooks, type Hooks } from './create-hooks'
 export { RealtimeProvider, type RealtimeProviderProps, useRealtime } from './provider'
 export type { ChannelStatus, Standing } from './status'

@@ -16,6 +16,7 @@ import type { AnyClient } from './status'
 
 const Context = createContext<(() => AnyClient) | null>(null)
 
+/** What {@link RealtimeProvider} takes. */
 export interface RealtimeProviderProps<R extends Declares> {
   /** A client, or a function that makes it: called once, and never while a server renders, where a relative URL means nothing. */
   readonly client: Client<R> | (() => Client<R>)

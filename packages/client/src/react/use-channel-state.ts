@@ -19,6 +19,7 @@ export type StatefulName<R extends Declares> = ChannelNames<{
 
 type MessageIn<T> = T extends AsyncIterable<infer M> ? M : never
 
+/** What {@link useChannelState} takes. */
 export interface UseChannelStateOptions<State, M> {
   /** What the server rendered: the result of `rt.state`. Shown until the subscription brings a newer one. */
   readonly initial?: State
@@ -29,6 +30,7 @@ export interface UseChannelStateOptions<State, M> {
   readonly reduce?: (state: State, message: M) => State
 }
 
+/** What {@link useChannelState} gives. */
 export interface UseChannelState<State> extends Standing {
   /** Undefined only before the first one came, when there is no `initial`. */
   readonly state: State | undefined

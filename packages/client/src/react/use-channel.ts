@@ -13,6 +13,7 @@ type MessageIn<T> = T extends AsyncIterable<infer M> ? M : never
 /** A message as `rt.history` on the server returns it. */
 export type Stored<M> = Omit<M, 'channel'>
 
+/** What {@link useChannel} takes; of channels without a log (`live`) only `limit`. */
 export type UseChannelOptions<T> = {
   /** How many messages are shown and kept, the newest. Default 1000. */
   readonly limit?: number
@@ -25,6 +26,7 @@ export type UseChannelOptions<T> = {
     }
   : unknown)
 
+/** What {@link useChannel} gives; `publish` where clients may. */
 export type UseChannel<T> = Standing & {
   /** In order, each once. A new list at each change. */
   readonly messages: readonly MessageIn<T>[]

@@ -3,6 +3,7 @@ import { useCallback, useSyncExternalStore } from 'react'
 import type { Client } from '../create-client'
 import { useGetClient } from './provider'
 
+/** What {@link useConnection} gives. */
 export type UseConnection = Pick<Client, 'status' | 'transport'>
 
 const idle: UseConnection = { status: 'idle', transport: null }

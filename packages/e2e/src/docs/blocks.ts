@@ -1,11 +1,14 @@
 /** The documents for people, and the code blocks in them: read by the tests that compile, parse or run these. */
 import { filesIn, read } from './files'
 
-/** Every document that is published with the repository or with a package. */
+/** What `npm run api` writes: signatures, which are no programs. */
+export const reference: readonly string[] = filesIn('docs/api', /\.md$/)
+
+/** Every other document that is published with the repository or with a package. */
 export const documents: readonly string[] = [
   'README.md',
   'CONTRIBUTING.md',
-  ...filesIn('docs', /\.md$/),
+  ...filesIn('docs', /\.md$/).filter((page) => !reference.includes(page)),
   ...filesIn('packages', /^README\.md$/),
   ...filesIn('examples', /^README\.md$/),
 ]

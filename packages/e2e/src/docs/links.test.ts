@@ -1,19 +1,26 @@
 // Every relative link and picture of the documents leads somewhere, anchors included.
 import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
-import { documents } from './blocks'
+import { documents, reference } from './blocks'
 import { exists, filesIn, read } from './files'
 
 const withoutCode = (text: string): string => text.replace(/^```[\s\S]*?^```$/gm, '').replace(/`[^`\n]*`/g, '``')
 
-/** The anchors of a page's headings, as GitHub makes them. */
+/** The anchors of a page: those that stand there, and those of its headings, as GitHub makes them. */
 function anchorsOf(text: string): string[] {
-  return [...text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
-    (heading as string)
+  const seen = new Map<string, number>()
+  const explicit = [...text.matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id as string)
+  const headings = [...text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading]) => {
+    const anchor = (heading as string)
       .toLowerCase()
       .replace(/[^\p{L}\p{N} _-]/gu, '')
-      .replaceAll(' ', '-'),
-  )
+      .replaceAll(' ', '-')
+    // The same heading again is numbered.
+    const times = seen.get(anchor) ?? 0
+    seen.set(anchor, times + 1)
+    return times === 0 ? anchor : `${anchor}-${times}`
+  })
+  return [...explicit, ...headings]
 }
 
 /** The relative links and pictures of a page: as they stand there, and where they lead. */
@@ -32,7 +39,7 @@ function linksOf(document: string): { readonly target: string; readonly file: st
     })
 }
 
-it.each(documents)('the links of %s lead somewhere', (document) => {
+it.each([...documents, ...reference])('the links of %s lead somewhere', (document) => {
   const broken = linksOf(document).filter(({ file, anchor }) => {
     if (!exists(file)) return true
     return anchor !== undefined && file.endsWith('.md') && !anchorsOf(read(file)).includes(anchor)

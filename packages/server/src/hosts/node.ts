@@ -13,6 +13,7 @@ import { type CompleteReply, errorReply, invalid } from '../transports/reply'
 /** A server to attach to. */
 export type NodeServer = HttpServer | HttpsServer | Http2Server | Http2SecureServer
 
+/** How to attach to a server. */
 export interface AttachOptions {
   /**
    * False: WebSocket alone, and requests go on to the app, where a route with `rt.handler` or `rt.fetch` answers behind the app's own middleware.
@@ -33,7 +34,7 @@ export interface FastifyReplyLike {
 
 /**
  * Answers SSE, polls and commands: `(req, res)` of node:http, `(req, res, next)` of Express and Connect, `(request, reply)` of Fastify.
- * As bare middleware it passes requests of other paths on. WebSocket needs {@link attach} beside it, with `http: false`: else
+ * As bare middleware it passes requests of other paths on. WebSocket needs `rt.attach` beside it, with `http: false`: else
  * that answers first.
  *
  * @example

@@ -23,6 +23,7 @@ export interface Entry {
   readonly body: string
 }
 
+/** A publication that is to be stored. */
 export interface PublishRequest {
   readonly channel: string
   readonly messageId: string
@@ -34,7 +35,9 @@ export interface PublishRequest {
 
 /** What a channel's log keeps: at least the newest `size` publications that are younger than `ttl` milliseconds. */
 export interface History {
+  /** Publications. */
   readonly size: number
+  /** Milliseconds. */
   readonly ttl: number
 }
 
@@ -43,6 +46,7 @@ export function lifeOfLast(history: History): number {
   return history.ttl + 24 * 60 * 60 * 1000
 }
 
+/** What was stored. */
 export interface Published {
   readonly id: Id
   /** True when this `messageId` was stored before; `id` is that publication's. */
@@ -55,6 +59,7 @@ export interface PastEpoch {
   readonly end: Id
 }
 
+/** What to read of one channel. */
 export interface ReadRequest {
   readonly channel: string
   /** Entries newer than this, oldest first; null: the newest `last` entries, oldest first. */
@@ -65,6 +70,7 @@ export interface ReadRequest {
   readonly life: number
 }
 
+/** What was read of one channel. */
 export interface ReadAnswer {
   readonly entries: readonly Entry[]
   /** True when the page ended before the log did; then `entries` is not empty. */
@@ -73,6 +79,7 @@ export interface ReadAnswer {
   readonly last: Id
 }
 
+/** What one call of {@link Broker.read} gives: all of it as of one moment of the partition. */
 export interface ReadResult {
   readonly epoch: Id
   /** The lives before this one, oldest first (the broker keeps at least the 8 newest). */
@@ -114,6 +121,7 @@ export interface Broker {
   partition(channel: string): number
   /** Begins to call the listener. Called once. `up` may be called before this returns. */
   start(listener: BrokerListener): void
+  /** Stores a publication and announces it, in one step. */
   publish(request: PublishRequest): Promise<Published>
   /** Sends a message of a `live` channel to the other nodes: no promise of delivery, in order per sending node, never twice. Never throws. */
   publishLive(channel: string, body: string): void
@@ -128,5 +136,6 @@ export interface Broker {
   read(partition: number, expected: Id | null, requests: readonly ReadRequest[]): Promise<ReadResult>
   /** Who is where, over the same links. */
   readonly presence: PresenceStore
+  /** Ends the links for good. */
   close(): Promise<void>
 }

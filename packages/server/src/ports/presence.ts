@@ -10,6 +10,7 @@ export interface Seat {
   readonly client: string
 }
 
+/** A client that enters, or says something else of itself. */
 export interface EnterRequest extends Seat {
   /** JSON text. */
   readonly state: string
@@ -19,6 +20,7 @@ export interface EnterRequest extends Seat {
   readonly ttl: number
 }
 
+/** A seat that is to live on. */
 export interface TouchRequest extends Seat {
   /** The node whose stream keeps the seat from now on; null: the same as before. */
   readonly owner: string | null
@@ -38,6 +40,7 @@ export interface PresenceNotice {
   readonly changes: string
 }
 
+/** Who is present in a channel. */
 export interface MembersResult {
   readonly epoch: Id
   /** The newest change; `0-0` when none is remembered. */
@@ -46,6 +49,7 @@ export interface MembersResult {
   readonly members: readonly { readonly member: string; readonly state: string }[]
 }
 
+/** What a node says with its pulse. */
 export interface PulseRequest {
   /** The epoch that this node's last pulse was answered with; null: none yet. */
   readonly epoch: Id | null
@@ -55,6 +59,7 @@ export interface PulseRequest {
   readonly gap: number
 }
 
+/** What a node learns by its pulse. */
 export interface PulseResult {
   readonly epoch: Id
   /** Milliseconds for which nobody is swept and absence proves nothing: the store was away, or came back with other data. 0: all is known. */
@@ -83,6 +88,7 @@ export interface PresenceStore {
   touch(partition: number, requests: readonly TouchRequest[]): Promise<(string | null)[]>
   /** The seats' streams ended without a word: each expires after at most `grace` milliseconds, unless another node has it by then. */
   release(partition: number, seats: readonly Seat[], owner: string, grace: number): Promise<void>
+  /** Who is present. */
   members(channel: string): Promise<MembersResult>
   /** Number of members. */
   count(channel: string): Promise<number>
@@ -93,6 +99,7 @@ export interface PresenceStore {
 
   /** Resolves when the link carries the notices of these channels (all of one partition); as {@link Broker.subscribe}. */
   watch(partition: number, channels: readonly string[]): Promise<void>
+  /** The notices may stop. */
   unwatch(partition: number, channels: readonly string[]): void
 
   /** Marks identities as connected for `ttl` milliseconds: on Redis also as the plain key `user:<id>:online`. */

@@ -30,6 +30,7 @@ export interface BrokerStore {
 
 /** Makes the stores to test. Every hook that is there adds its tests. */
 export interface BrokerFactory<Store extends BrokerStore> {
+  /** Two nodes on one empty store, for one test. */
   create(): Promise<Store>
   /** Lets this much time pass for the store, in milliseconds; absent: the suite waits for real time. */
   elapse?(store: Store, ms: number): Promise<void>

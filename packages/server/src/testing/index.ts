@@ -1,4 +1,8 @@
-/** The door `@rt/server/testing`: what apps and backends test themselves with. */
+/**
+ * The door `@rt/server/testing`: what apps and backends test themselves with.
+ *
+ * @module
+ */
 export { FakeClock } from '@rt/protocol/fake-clock'
 export type { Broker } from '../ports/broker'
 export { type BrokerFactory, type BrokerStore, brokerContract, type TestRunner } from './broker-contract'

@@ -20,6 +20,7 @@ export interface NetworkSocket {
   close(code?: number, reason?: string): void
 }
 
+/** What {@link createNetwork} takes beside the server. */
 export interface NetworkOptions {
   /** The clock of the clients and of `delay`: the same one as the server's, if that has one. Default: the system's clock. */
   readonly clock?: Clock | undefined

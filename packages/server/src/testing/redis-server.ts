@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Redis } from 'ioredis'
 
+/** How a test's Redis is started. */
 export interface RedisServerOptions {
   /** More arguments, such as `['--maxmemory', '8mb']`, or `['--appendonly', 'yes']` for one that keeps its data when it is killed. */
   readonly args?: readonly string[]
@@ -24,6 +25,7 @@ export interface RedisServerOptions {
  * await server.close()
  */
 export class RedisServer {
+  /** On 127.0.0.1. */
   readonly port: number
   readonly #directory: string
   readonly #args: readonly string[]
@@ -36,12 +38,14 @@ export class RedisServer {
     this.#args = args
   }
 
+  /** A new one, empty. Resolves when it accepts connections. */
   static async start({ args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
     const server = new RedisServer(await freePort(), await mkdtemp(join(tmpdir(), 'rt-redis-')), args)
     await server.start()
     return server
   }
 
+  /** For `redis(url)`. */
   get url(): string {
     return `redis://127.0.0.1:${this.port}`
   }

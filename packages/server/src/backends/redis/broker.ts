@@ -52,6 +52,7 @@ const LIVE_BYTES = 4 * 1024 * 1024
 /** Milliseconds that a probe may take to come back. */
 const PATIENCE = 5000
 
+/** What `redis()` returns: give it to `createRealtime`. Apps need only its `health`; the rest is for the core. */
 export class RedisBroker implements Broker {
   readonly partitions: number
   readonly presence: RedisPresence
@@ -96,6 +97,7 @@ export class RedisBroker implements Broker {
     })
   }
 
+  /** How this node stands with its Redis, now: for a health check. */
   get health(): RedisHealth {
     const { up, deaf, problem } = this.#links
     return { up, deaf, malformed: this.#malformed, problem }
