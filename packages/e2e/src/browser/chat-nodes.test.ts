@@ -3,8 +3,8 @@ import type { RedisServer } from '@rt/server/testing'
 import type { Page } from 'playwright-core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Example, ExampleNode } from './example-process'
-import { agree, allRungs, chat, enter, face, force, full, meet, type Rung, say, sees, visit } from './pages'
-import { noBrowser, noRedis, picture, record, shared, shows, startRedis, useStage } from './stage'
+import { agree, allRungs, chat, enter, face, force, meet, type Rung, say, sees, visit } from './pages'
+import { full, noBrowser, noRedis, picture, record, shared, shows, startRedis, useStage } from './stage'
 
 useStage()
 

@@ -3,8 +3,8 @@ import type { Page } from 'playwright-core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Tally } from '../../../../examples/chat/src/page/tally'
 import type { Example } from './example-process'
-import { agree, chat, enter, face, full, meet, order, say, sees, visit } from './pages'
-import { connected, noBrowser, shared, shows, useStage } from './stage'
+import { agree, chat, enter, face, meet, order, say, sees, visit } from './pages'
+import { connected, full, noBrowser, shared, shows, useStage } from './stage'
 
 useStage()
 

@@ -6,7 +6,6 @@ import { connected, open, shows, start } from './stage'
 
 const rungs = { websocket: 'WebSocket', sse: 'SSE', 'long-poll': 'Long poll', poll: 'Poll' } as const
 export type Rung = keyof typeof rungs
-export const full = process.env['RT_TEST_SIZE'] === 'full'
 export const allRungs = Object.keys(rungs) as Rung[]
 
 /** `grace`: milliseconds after which somebody whose page closed is gone. */

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { RedisServer } from '@rt/server/testing'
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
-import { Example, type ExampleOptions } from './example-process'
+import { Example, type ExampleNode, type ExampleOptions } from './example-process'
 
 const executablePath = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium'
 export const noBrowser = !existsSync(executablePath)
@@ -13,6 +13,7 @@ const redisBinary = process.env['REDIS_SERVER'] ?? 'redis-server'
 export const noRedis =
   !(process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, redisBinary))) &&
   !existsSync(redisBinary)
+export const full = process.env['RT_TEST_SIZE'] === 'full'
 /** Makes the pictures that the README shows. */
 export const record = process.env['RT_SCREENSHOTS'] !== undefined
 
@@ -68,6 +69,18 @@ export function start(name: string, options?: ExampleOptions): Example {
   return example
 }
 
+/** Starts an example with this many nodes, and waits for them. */
+export async function startNodes<N extends ExampleNode[]>(
+  name: string,
+  count: N['length'],
+  options: ExampleOptions = {},
+): Promise<{ readonly example: Example; readonly nodes: N }> {
+  const example = start(name, { ...options, args: ['--nodes', String(count), ...(options.args ?? [])] })
+  const nodes: ExampleNode[] = []
+  while (nodes.length < count) nodes.push(await example.node())
+  return { example, nodes: nodes as N }
+}
+
 export async function startRedis(): Promise<RedisServer> {
   const redis = await RedisServer.start()
   opened.push(() => redis.close())
@@ -107,6 +120,13 @@ async function newProfile(options: BrowserContextOptions): Promise<Page> {
   const profile = await browser.newContext(options)
   opened.push(() => profile.close())
   return profile.newPage()
+}
+
+/** The same, and waits until the page is connected. */
+export async function visit(url: string, options?: BrowserContextOptions): Promise<Page> {
+  const page = await open(url, options)
+  await connected(page)
+  return page
 }
 
 export const connected = (page: Page) => page.locator('#status[data-status="connected"]').waitFor()
