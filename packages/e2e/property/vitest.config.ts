@@ -10,7 +10,7 @@ export default defineConfig({
     include: ['**/*.test.ts'],
     environment: 'node',
     maxWorkers: 2,
-    testTimeout: full ? 1_800_000 : 120_000,
+    testTimeout: full ? 1_800_000 : 240_000,
     hookTimeout: 60_000,
   },
 })
