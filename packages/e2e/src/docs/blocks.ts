@@ -27,12 +27,16 @@ export function blocksOf(document: string): Block[] {
   }))
 }
 
-/** The TypeScript of a document by file name, which stands in a comment at the top of a block; those without are numbered. */
+/**
+ * The TypeScript of a document by file name, which stands in a comment at the top of a block; those without are numbered. A file that is shown again
+ * says what is new ("app/page.tsx, with users"): blocks that say the same are an app of their own, in a folder.
+ */
 export function typescriptOf(document: string): ReadonlyMap<string, string> {
   const blocks = blocksOf(document).filter(({ language }) => /^tsx?$/.test(language))
   const named = blocks.map(({ language, code }, i) => {
-    const name = /^\/\/ ([\w.-]+\.tsx?)\b.*\n/.exec(code)?.[1] ?? `block-${i}.${language}`
-    return [name, code] as const
+    const [first = ''] = code.split('\n', 1)
+    const [, name = `block-${i}.${language}`, variant] = /^\/\/ ([\w./-]+\.tsx?)\b(?:, (with \w+)$)?/.exec(first) ?? []
+    return [variant === undefined ? name : `${variant}/${name}`, code] as const
   })
   const files = new Map(named)
   if (files.size < named.length) throw new Error(`${document} has two blocks of one name.`)

@@ -119,7 +119,7 @@ const languages = [
   // packages/e2e/src/transcript.ts
   /^transcript /,
   // What is printed, sent or stored; settings of programs that are not at hand.
-  /^(|text|http|toml|yaml)$/,
+  /^(|text|http|html|toml|yaml)$/,
 ]
 
 it.each(documents)('what else is in blocks in %s is what it says', (document) => {

@@ -1,4 +1,4 @@
-// docs/guides/hosts.md shows the servers of the examples as they are; these compile and are tested in hosts/.
+// docs/guides/hosts.md shows the servers of the examples as they are; these compile and are tested in hosts/. Blocks with the name of a file are an app to copy.
 import { expect, it } from 'vitest'
 import { filesIn, read } from './files'
 
@@ -9,7 +9,7 @@ const examples = ['express', 'fastify', 'hono', 'node']
 const shown = (example: string) => read(`examples/${example}/src/server.ts`).replace(/^.*\n/, '')
 
 it('each block is the server of an example', () => {
-  const blocks = [...read(guide).matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code)
+  const blocks = [...read(guide).matchAll(/^```ts\n(?!\/\/ )([\s\S]*?)^```$/gm)].map(([, code]) => code)
   expect(blocks).toEqual(examples.map(shown))
 })
 

@@ -28,7 +28,7 @@ function linksOf(document: string): { readonly target: string; readonly file: st
   const text = read(document)
   return [
     ...withoutCode(text).matchAll(/\]\(([^)\s]+)(?: "[^"]*")?\)/g),
-    ...text.matchAll(/(?:src|href|srcset)="([^"]+)"/g),
+    ...withoutCode(text).matchAll(/(?:src|href|srcset)="([^"]+)"/g),
   ]
     .map(([, target]) => target as string)
     .filter((target) => !/^(https?:|mailto:)/.test(target))
