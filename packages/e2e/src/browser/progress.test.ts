@@ -19,8 +19,8 @@ import {
 
 useStage()
 
-// Milliseconds for a token. A report has about 300, so that there is time to reload in their middle.
-const pace = { env: { PROGRESS_PACE: '10' } }
+// Milliseconds for a token. A report has about 300, so that there is time to load a page in their middle, also on a busy machine.
+const pace = { env: { PROGRESS_PACE: '30' } }
 const topic = 'the sandwich'
 
 const textOf = (page: Page) => page.locator('#text').evaluate((text) => text.textContent ?? '')
