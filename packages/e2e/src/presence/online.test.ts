@@ -190,7 +190,7 @@ describe.skipIf(!process.env['REDIS_SERVER'])('members with odd ids', () => {
     expect(response.status).toBe(500)
     expect(await response.json()).toMatchObject({ error: { code: 'internal' } })
     expect(reported).toEqual([
-      'TypeError: authenticate must return null or { id, expiresAt? } with an id of 1 to 255 characters.',
+      'TypeError: authenticate must return null or { id, expiresAt?, issuedAt? } with an id of 1 to 255 characters.',
     ])
     expect(await redis.command('KEYS', `user:${id}:online`)).toEqual([])
   })
