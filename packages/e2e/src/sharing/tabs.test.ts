@@ -1,6 +1,6 @@
 // Tabs of one real browser that share a connection: how many the server sees, and what each tab hears while those who lead go, are stuck, or are frozen.
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Tabs } from '../presence/hidden-tab'
 import { Child } from '../processes/child'
 import type { SiteAsked, SiteTold } from './site'
@@ -10,6 +10,8 @@ const full = process.env['RT_TEST_SIZE'] === 'full'
 /** How often the tab that leads is closed. */
 const deaths = full ? 20 : 2
 const TABS = 8
+// A tab that twice could not ride on another in time, as on a busy machine, stays by itself for a minute.
+vi.setConfig({ testTimeout: 180_000 })
 
 let site: Child<SiteTold, SiteAsked>
 let origin = ''
