@@ -12,7 +12,7 @@ const tsc = join(root, 'node_modules', '.bin', 'tsc')
 export function checkDoors(folder, doors, report) {
   const load = (door) => {
     // The process must end by itself: loading a door starts nothing.
-    const options = { cwd: folder, timeout: 20_000 }
+    const options = { cwd: folder, timeout: 60_000 }
     const byImport = `await import(${JSON.stringify(door)})`
     report.command(`import ${door}`, process.execPath, ['--input-type=module', '-e', byImport], options)
     report.command(`require ${door}`, process.execPath, ['-e', `require(${JSON.stringify(door)})`], options)

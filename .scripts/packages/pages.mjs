@@ -23,10 +23,10 @@ export async function checkVite(folder, report, chromium) {
     `${name}: the page exchanges messages over ${expected.join(', ')}`,
     chromium,
     report,
-    async (browser) => {
+    async (context) => {
       const site = start(process.execPath, ['site.mjs'], folder)
       try {
-        const page = await browser.newPage()
+        const page = await context.newPage()
         await page.goto(await site.says(/http:\S+/))
         await page.waitForFunction('document.title !== ""')
         const title = await page.title()
@@ -59,11 +59,10 @@ export async function checkNext(folder, packed, report, chromium) {
   if (!report.check(`${name}: npm install`, install(app, []))) return
   const next = join('node_modules', 'next', 'dist', 'bin', 'next')
   if (!report.command(`${name}: next build`, process.execPath, [next, 'build'], { cwd: app })) return
-  await inBrowser(`${name}: what the server sends arrives in the page`, chromium, report, async (browser) => {
+  await inBrowser(`${name}: what the server sends arrives in the page`, chromium, report, async (context) => {
     const server = start(process.execPath, [next, 'start', '--port', '0'], app)
     try {
       const url = await server.says(/http:\/\/localhost:\d+/)
-      const context = await browser.newContext()
       await context.addCookies([{ name: 'user', value: 'ada', url }])
       const page = await context.newPage()
       await page.goto(url)
@@ -86,9 +85,12 @@ async function inBrowser(name, chromium, report, run) {
   // The one that the browser tests have.
   const { chromium: driver } = createRequire(join(root, 'packages/e2e/package.json'))('playwright-core')
   const browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox'] })
+  const context = await browser.newContext()
+  // A machine that is busy is slow, and nothing worse.
+  context.setDefaultTimeout(120_000)
   let problem
   try {
-    await run(browser)
+    await run(context)
   } catch (error) {
     problem = String(error)
   }
