@@ -100,7 +100,7 @@ export async function open(url: string, options?: BrowserContextOptions): Promis
   const own = new URL(url)
   own.hostname = `visitor-${++pages}.localhost`
   page.on('request', (request) => {
-    if (new URL(request.url()).host !== own.host) wrong.push(`asked for ${request.url()}`)
+    if (new URL(request.url()).hostname !== own.hostname) wrong.push(`asked for ${request.url()}`)
   })
   await page.goto(own.href)
   return page
