@@ -20,7 +20,7 @@ import {
 useStage()
 
 // Milliseconds for a token. A report has about 300, so that there is time to load a page in their middle, also on a busy machine.
-const pace = { env: { PROGRESS_PACE: '30' } }
+const pace = { env: { PROGRESS_PACE: '40' } }
 const topic = 'the sandwich'
 
 const textOf = (page: Page) => page.locator('#text').evaluate((text) => text.textContent ?? '')
@@ -43,13 +43,14 @@ async function show(page: Page, hash: string): Promise<Page> {
   return page
 }
 
-/** Asked at each frame of the page, so that it is right in the middle of the stream. */
+/** Not asked at each frame: a page that another one covers has few. */
 const hasTokens = (page: Page, tokens: number) =>
   page.waitForFunction(
     (least) =>
       Number(document.querySelector('#at-load')?.textContent) + Number(document.querySelector('#since')?.textContent) >=
       least,
     tokens,
+    { polling: 50 },
   )
 
 /** The whole report stands there, each of its tokens once. */
