@@ -79,32 +79,37 @@ describe.skipIf(noBrowser || noRedis)(
       ;({ example, nodes } = await startNodes<[ExampleNode, ExampleNode]>('dashboard', 2, { redisUrl: redis.url }))
     })
 
-    it('goes on after a cut and the death of its node, on any transport, as the page on the other node', async () => {
-      const page = await visit(nodes[0].url)
-      const other = await visit(nodes[1].url)
-      if (full) await move(page)
-      for (const rung of full ? ['websocket', 'sse', 'long-poll', 'poll'] : ['websocket']) {
-        await force(page, rung)
-        await page.locator('#cut').click()
-        process.kill(nodes[0].pid, 'SIGKILL')
-        await page.locator('#status[data-status="reconnecting"]').waitFor()
-        nodes[0] = await example.node()
-        await connected(page)
-        await goOn(page, 2)
-      }
-      await shows(page, 'backwards', 0)
-      await shows(other, 'backwards', 0)
-      await shows(other, 'cuts', 0)
-      // The two follow one source: neither stays behind the other.
-      const reached = await places(page)
-      await other.waitForFunction(
-        (reached) =>
-          [...document.querySelectorAll('article')].every(
-            (card, i) => Number(card.dataset['nth']) >= (reached[i] ?? 0),
-          ),
-        reached,
-      )
-    })
+    const long = { timeout: 180_000 }
+    it(
+      'goes on after a cut and the death of its node, on any transport, as the page on the other node',
+      long,
+      async () => {
+        const page = await visit(nodes[0].url)
+        const other = await visit(nodes[1].url)
+        if (full) await move(page)
+        for (const rung of full ? ['websocket', 'sse', 'long-poll', 'poll'] : ['websocket']) {
+          await force(page, rung)
+          await page.locator('#cut').click()
+          process.kill(nodes[0].pid, 'SIGKILL')
+          await page.locator('#status[data-status="reconnecting"]').waitFor()
+          nodes[0] = await example.node()
+          await connected(page)
+          await goOn(page, 2)
+        }
+        await shows(page, 'backwards', 0)
+        await shows(other, 'backwards', 0)
+        await shows(other, 'cuts', 0)
+        // The two follow one source: neither stays behind the other.
+        const reached = await places(page)
+        await other.waitForFunction(
+          (reached) =>
+            [...document.querySelectorAll('article')].every(
+              (card, i) => Number(card.dataset['nth']) >= (reached[i] ?? 0),
+            ),
+          reached,
+        )
+      },
+    )
 
     const looks = async () => {
       const page = await visit(nodes[0].url, { viewport: { width: 1200, height: 880 }, deviceScaleFactor: 1.5 })
