@@ -124,9 +124,12 @@ describe.skipIf(noBrowser)('progress in memory (needs chromium)', () => {
     other = await visit(node.url)
   })
 
-  it('shows every token once through a reload, a cut and in a late tab', async () => {
-    await reload(page, (hash) => show(other, hash))
-  })
+  // The quick size has it on two nodes, and here only what is left by a job that was stopped.
+  if (full) {
+    it('shows every token once through a reload, a cut and in a late tab', async () => {
+      await reload(page, (hash) => show(other, hash))
+    })
+  }
 
   it('stops at the button, and fits a small screen', async () => {
     await stop(page, other)
