@@ -60,8 +60,8 @@ export interface RealtimeOptions<I extends Identity, S extends Record<string, St
   /** What one identity may ask of one node, all of its connections and requests together; where nobody in particular is behind it, each connection. */
   readonly limits?: {
     /**
-     * Commands per second: publications, subscriptions, questions; ten seconds' worth may come at once. Beyond it each is refused with `rate_limited` and a
-     * `retryAfter`, which clients of ours keep. 1 to 100,000, default 250.
+     * Commands per second: publications, subscriptions, questions; ten seconds' worth may come at once. Beyond it each waits for its turn, and where that is more than
+     * 5 s away it is refused with `rate_limited` and a `retryAfter`, which clients of ours keep. 1 to 100,000, default 250.
      */
     readonly commands?: number
     /** Streams that are open at once (the tabs of a browser share one). Beyond it the next is refused with `rate_limited`. 1 to 1,000,000, default 200. */

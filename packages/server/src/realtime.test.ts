@@ -95,6 +95,8 @@ describe('createRealtime throws at start', () => {
     ['heartbeat', { heartbeat: '1ms' }],
     ['life', { life: 'long' }],
     ['outboxBytes', { outboxBytes: 1 }],
+    ['limits.commands', { limits: { commands: 0 } }],
+    ['limits.connections', { limits: { connections: 1.5 } }],
     ['origins', { origins: ['example.com'] }],
     ['channels', { channels: { 'a:{b': { message } } }],
   ])('for a wrong %s, naming it', (option, options) => {
@@ -125,6 +127,22 @@ describe('rt.revoke', () => {
     expect(await two).toContain('"unauthenticated"')
     await rt.close()
     expect(await other).not.toContain('"unauthenticated"')
+  })
+
+  it('asks for everybody whom the store knows, page by page, and for who is connected here and not known there yet', async () => {
+    const broker = memory()
+    const pages: Record<string, { ids: string[]; cursor: string | null }> = {
+      '': { ids: ['x'], cursor: 'x' },
+      x: { ids: ['y'], cursor: null },
+    }
+    const match = async (_glob: string, cursor: string | null) => pages[cursor ?? ''] ?? { ids: [], cursor: null }
+    const presence = { ...broker.presence, match }
+    const rt = createRealtime({ authenticate, channels, broker: { ...broker, presence } })
+    closing.push(rt)
+    await stream(rt, 'here')
+    const asked: string[] = []
+    await rt.revoke((id) => asked.push(id) === 0)
+    expect(asked.sort()).toEqual(['here', 'x', 'y'])
   })
 
   it('is obeyed here also while the broker is away, and says that the others do not know', async () => {

@@ -287,7 +287,7 @@ export function createRealtime(
   const stateOf = createStateOf(report)
   const publishing = createPublishing({ contract, authorize, broker, hub, dedupe, readPayload })
   const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, report })
-  const orders = new Orders({ hub, broker, clock, heard: obey })
+  const orders = new Orders({ hub, broker, clock, heard: obey, report })
   const gateway = createGateway({
     ...settings,
     authenticate(request) {

@@ -97,9 +97,9 @@ describe.concurrent.each(table)('examples/%s', (name, { middleware }) => {
     })
     client.reconnect()
     expect(client.status).toBe('reconnecting')
-    // Stored while nobody is there to receive it.
+    // Stored while nobody is there to receive it, unless chance lets the client come back at once.
     await say(other.client, own('two'))
-    expect(texts).not.toContain(own('two'))
+    if (client.status === 'reconnecting') expect(texts).not.toContain(own('two'))
     await back
     await heard(own('two'))
     await say(client, own('three'))

@@ -418,6 +418,8 @@ describe('a recheck', () => {
     const wire = new RecordingWire()
     await gateway.open(opening(['club:1', 'club:2', 'open:1'], { watch: [{ channel: 'club:1' }] }), wire)
     await wire.until('subscribed', ({ channel }) => channel === 'club:2')
+    const elsewhere = new RecordingWire()
+    await gateway.open(opening(['club:2']), elsewhere)
     gateway.recheck('club:1')
     allowed = false
     gateway.recheck('club:1')
@@ -426,6 +428,7 @@ describe('a recheck', () => {
     gateway.recheck('open:1')
     await new Promise((resolve) => setImmediate(resolve))
     expect(wire.events.filter(({ type }) => type === 'unsubscribed')).toHaveLength(1)
+    expect(elsewhere.events.filter(({ type }) => type === 'unsubscribed' || type === 'unwatched')).toEqual([])
     hub.close()
   })
 })
@@ -435,7 +438,11 @@ describe('limits of an identity', () => {
   const setUp = () => {
     const clock = new FakeClock()
     const board: ChannelOptions = { message, subscribe: 'public', publish: 'public', delivery: 'live' }
-    const node = createNode({ channels: { 'board:{id}': board }, clock, limits: { commands: 10, connections: 2 } })
+    const node = createNode({
+      channels: { 'board:{id}': board, room: { ...board, delivery: 'all', presence: z.object({}) } },
+      clock,
+      limits: { commands: 10, connections: 2 },
+    })
     const open = async (identity: Identity | null) => {
       const wire = new RecordingWire()
       const connection = await node.gateway.open(opening([], { transport: 'websocket', identity }), wire)
@@ -501,17 +508,66 @@ describe('limits of an identity', () => {
   })
 
   it('do nothing any more for a connection that went while its commands waited', async () => {
-    const { pass, open, reported } = setUp()
-    const [one, other] = [await open(ann), await open(ann)]
+    const { gateway, hub, pass, open, reported } = setUp()
+    const hearer = new RecordingWire()
+    await gateway.open(opening(['board:1'], { identity: { id: 'bob' } }), hearer)
+    const heard = () => hearer.events.filter(({ type }) => type === 'live').length
+    const one = await open(ann)
     one.send(105)
     await pass(0)
     one.closed()
     await pass(5000)
-    expect(one.results()).toHaveLength(100)
-    other.send(1)
-    await pass(0)
-    expect(other.results()).toHaveLength(1)
+    expect(heard()).toBe(100)
     expect(reported).toEqual([])
+    hub.close()
+  })
+
+  it('do not outlive what the identity was let in with', async () => {
+    const { gateway, pass } = setUp()
+    const publishes = (from: number) =>
+      JSON.stringify(
+        Array.from({ length: 110 }, (_, i) => ({
+          type: 'publish',
+          ref: i,
+          channel: `board:${i}`,
+          messageId: `m${from + i}`,
+          data: i,
+        })),
+      )
+    const answers = gateway.execute(publishes(0), { id: 'ann', issuedAt: 1 })
+    await pass(0)
+    gateway.revoke('ann', 2, false)
+    await pass(5000)
+    const refused = (await answers).filter((event) => 'error' in event)
+    expect(refused).toHaveLength(10)
+    for (const event of refused) expect(event).toMatchObject({ error: { code: 'unauthenticated' } })
+  })
+
+  const room = { channel: 'room', client: 'tab' }
+  it.each([
+    ['history', { type: 'history', ref: 0, channel: 'room', last: 1 }, true],
+    ['subscribe', { type: 'subscribe', channel: 'room' }, true],
+    ['watch', { type: 'watch', channel: 'room' }, true],
+    ['enter', { type: 'enter', ref: 0, ...room, state: {} }, true],
+    ['list', { type: 'list', ref: 0, channel: 'room' }, true],
+    ['unsubscribe', { type: 'unsubscribe', channel: 'room' }, false],
+    ['unwatch', { type: 'unwatch', channel: 'room' }, false],
+    ['leave', { type: 'leave', ref: 0, ...room }, false],
+  ])('count commands of the type `%s`, unless they give something back', async (_, command, counted) => {
+    const { gateway, hub, pass } = setUp()
+    const wire = new RecordingWire()
+    const connection = await gateway.open(opening([], { transport: 'websocket', identity: ann }), wire)
+    await pass(0)
+    const publish = { type: 'publish', channel: 'board:1', data: 1 }
+    for (let ref = 1; ref <= 100; ref++) connection.receive(JSON.stringify({ ...publish, ref, messageId: `m${ref}` }))
+    await pass(0)
+    const before = wire.events.length
+    connection.receive(JSON.stringify(command))
+    await pass(0)
+    expect(wire.events.length > before).toBe(!counted)
+    await pass(100)
+    expect(wire.events.length).toBeGreaterThan(before)
+    hub.close()
   })
 
   it('refuse one connection too many, until one of them is gone', async () => {
@@ -524,5 +580,17 @@ describe('limits of an identity', () => {
     first.closed()
     await open(ann)
     await expect(open(ann)).rejects.toMatchObject({ code: 'rate_limited' })
+  })
+
+  it('forget a connection whose wire breaks at the first word', async () => {
+    const { gateway, open, reported } = setUp()
+    const broken = new RecordingWire()
+    broken.write = () => {
+      throw new Error('broken')
+    }
+    for (let i = 0; i < 3; i++) await gateway.open(opening([], { transport: 'websocket', identity: ann }), broken)
+    expect([...gateway.identities()]).toEqual([])
+    await open(ann)
+    expect(reported).toHaveLength(3)
   })
 })

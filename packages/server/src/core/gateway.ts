@@ -230,7 +230,8 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     const id = crypto.randomUUID()
     const name = paceOf(identity, id)
     let open = true
-    let stopExpiry = () => {}
+    /** Undoes what was noted of it. */
+    let forget = () => {}
     const stream = hub.open(request, {
       write: (items, cursor) => wire.write(items, cursor),
       caughtUp: () => wire.caughtUp?.(),
@@ -250,19 +251,14 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
         watched: new Set(request.watch?.map(({ channel }) => channel)),
       },
     }
-    stopExpiry = whenExpired(identity, () => stream.end(expired()))
-    admitted.add(caller)
-    if (identity !== null) connections.set(identity.id, (connections.get(identity.id) ?? 0) + 1)
+    // A wire may break at the first word.
+    if (open) forget = admit(caller)
     let pending = 0
 
     /** Whoever ended it, nothing is done for it any more: its identity may have expired. */
     function over(): void {
       open = false
-      stopExpiry()
-      if (!admitted.delete(caller) || identity === null) return
-      const left = (connections.get(identity.id) ?? 1) - 1
-      if (left === 0) connections.delete(identity.id)
-      else connections.set(identity.id, left)
+      forget()
     }
 
     async function receive(text: string): Promise<void> {
@@ -295,6 +291,21 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
         over()
         stream.closed()
       },
+    }
+  }
+
+  /** Notes a connection, and ends it when its identity expires. Returns its undo. */
+  function admit(caller: Admitted): () => void {
+    const { identity, stream } = caller
+    const stopExpiry = whenExpired(identity, () => stream.handle.end(expired()))
+    admitted.add(caller)
+    if (identity !== null) connections.set(identity.id, (connections.get(identity.id) ?? 0) + 1)
+    return () => {
+      stopExpiry()
+      if (!admitted.delete(caller) || identity === null) return
+      const left = (connections.get(identity.id) ?? 1) - 1
+      if (left === 0) connections.delete(identity.id)
+      else connections.set(identity.id, left)
     }
   }
 

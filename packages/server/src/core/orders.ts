@@ -4,7 +4,7 @@
  */
 import { type Clock, timeOfId } from '@rt/protocol'
 import type { Broker } from '../ports/broker'
-import type { OutItem, Wire } from '../ports/connection'
+import type { Wire } from '../ports/connection'
 import type { ChannelRules, Hub, Stream } from '../ports/hub'
 
 export type Order =
@@ -19,6 +19,8 @@ export interface OrdersOptions {
   readonly clock: Clock
   /** `time`: milliseconds since 1970 by the broker's clock. `past`: given before this node began to listen. */
   readonly heard: (order: Order, time: number, past: boolean) => void
+  /** Told what `heard` throws. */
+  readonly report: (error: unknown) => void
 }
 
 /** No channel of an app can have this name. */
@@ -28,8 +30,8 @@ export const ORDERS = '$orders'
 export const orderLife = 24 * 60 * 60 * 1000
 const RULES: ChannelRules = { delivery: 'all', history: { size: 10_000, ttl: orderLife } }
 
-/** Milliseconds before the next try when the own stream ended by a fault. */
-const PAUSE = 1000
+/** Milliseconds after which the own stream is opened again where it ended. */
+const PAUSE = 500
 
 export class Orders {
   readonly #options: OrdersOptions
@@ -43,16 +45,17 @@ export class Orders {
 
   /** Resolves when it is stored: every node will hear it. Rejects as {@link Broker.publish}. */
   async give(order: Order): Promise<void> {
+    // Of its own each time, so that nothing has to be remembered of it.
     const messageId = crypto.randomUUID()
     const body = `"messageId":"${messageId}","data":${JSON.stringify(order)}`
-    await this.#options.broker.publish({ channel: ORDERS, messageId, body, history: RULES.history, dedupe: PAUSE })
+    await this.#options.broker.publish({ channel: ORDERS, messageId, body, history: RULES.history, dedupe: 1000 })
   }
 
   /** Begins to hear them. Idempotent. */
   listen(): void {
     if (this.#listening || this.#closed) return
     this.#listening = true
-    this.#open(null, true)
+    this.#open(null)
   }
 
   close(): void {
@@ -60,41 +63,36 @@ export class Orders {
     this.#stream?.closed()
   }
 
-  #open(cursor: string | null, past: boolean): void {
-    const { hub, clock, heard } = this.#options
+  #open(cursor: string | null): void {
+    const { hub, clock, heard, report } = this.#options
     let place = cursor
-    let before = past
-    let lost = false
-    const hear = ({ json }: OutItem) => {
-      const event = JSON.parse(json) as HeardEvent
-      if (event.type === 'message') heard(event.data, timeOfId(event.id), before)
-      // Those that it comes with were given before.
-      else if (event.type === 'subscribed')
-        for (const { id, data } of event.history ?? []) heard(data, timeOfId(id), true)
-      else if (event.type === 'gap') lost = true
-      // A drain waits for every stream; this one may stay to the end.
-      else if (event.type === 'bye') queueMicrotask(() => again(place))
+    const tell = ({ id, data }: Given, past: boolean) => {
+      try {
+        heard(data, timeOfId(id), past)
+      } catch (error) {
+        // Heard again it would be no better, and the next ones have to be heard.
+        report(error)
+      }
     }
     const wire: Wire = {
       write(items, moved) {
-        for (const item of items) hear(item)
+        for (const { json } of items) {
+          const event = JSON.parse(json) as HeardEvent
+          if (event.type === 'message') tell(event, false)
+          // Those that it comes with were given before.
+          else if (event.type === 'subscribed') for (const given of event.history ?? []) tell(given, true)
+          // A drain waits for every stream; this one may stay to the end.
+          else if (event.type === 'bye') queueMicrotask(again)
+        }
         place = moved ?? place
         return true
       },
-      caughtUp: () => {
-        before = false
-        // Some are missing, or the log began anew: all that is there is heard again.
-        if (lost) again(null)
-      },
-      close: (error) => {
-        if (error?.code === 'draining') again(place)
-        else clock.setTimeout(() => again(place), PAUSE)
-      },
+      close: () => void clock.setTimeout(again, PAUSE),
     }
-    const again = (from: string | null) => {
+    const again = () => {
       if (this.#closed || this.#stream !== stream) return
       stream.closed()
-      this.#open(from, false)
+      this.#open(place)
     }
     const fresh = cursor === null
     const subscription = { channel: ORDERS, rules: RULES, fresh, last: fresh ? RULES.history.size : 0 }
@@ -103,8 +101,13 @@ export class Orders {
   }
 }
 
-/** What of the events of its own stream it reads. */
+interface Given {
+  readonly id: string
+  readonly data: Order
+}
+
+/** What of the events of its own stream it reads. Behind a gap the stream goes on with what is there. */
 type HeardEvent =
-  | { readonly type: 'message'; readonly id: string; readonly data: Order }
-  | { readonly type: 'subscribed'; readonly history?: readonly { readonly id: string; readonly data: Order }[] }
-  | { readonly type: 'gap' | 'bye' }
+  | ({ readonly type: 'message' } & Given)
+  | { readonly type: 'subscribed'; readonly history?: readonly Given[] }
+  | { readonly type: 'bye' }
