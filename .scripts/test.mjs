@@ -97,6 +97,8 @@ const stages = [
   { name: 'types', needs: 'build', run: () => task('typecheck') },
   {
     name: 'unit',
+    // It waits for much of its time, and types never do.
+    beside: 'types',
     run: () => vitest(['protocol', 'server', 'client'], ['packages/protocol', 'packages/server', 'packages/client']),
   },
   {
@@ -108,7 +110,7 @@ const stages = [
         chromium: testEnv.CHROMIUM_PATH,
       }),
   },
-  { name: 'property', run: () => vitest(['property'], ['packages/e2e/property']) },
+  { name: 'property', beside: 'packages', run: () => vitest(['property'], ['packages/e2e/property']) },
   {
     name: 'e2e',
     needs: 'build',
@@ -137,21 +139,30 @@ if (options.help || unknown.length > 0) {
 }
 
 const results = []
-for (const stage of stages) {
-  if (only && !stage.always && !only.includes(stage.name)) {
-    if (!stages.some(({ name, needs }) => needs === stage.name && only.includes(name))) continue
+const wanted = stages.filter(
+  ({ name, always }) =>
+    !only || always || only.includes(name) || stages.some(({ name: of, needs }) => needs === name && only.includes(of)),
+)
+for (const group of grouped(wanted)) results.push(...(await Promise.all(group.map(runStage))))
+
+/** One stage at a time, but those that say so together with the one before them. */
+function grouped(list) {
+  const groups = []
+  for (const stage of list) {
+    const last = groups.at(-1)
+    if (last?.some(({ name }) => name === stage.beside)) last.push(stage)
+    else groups.push([stage])
   }
+  return groups
+}
+
+async function runStage(stage) {
   const broken = results.find(
     (result) => result.failed > 0 && (result.stage.vital || result.stage.name === stage.needs),
   )
   if (broken) {
-    results.push({
-      stage,
-      passed: 0,
-      failed: 0,
-      notRun: [`the whole stage ${stage.name}: ${broken.stage.name} failed`],
-    })
-    continue
+    const notRun = [`the whole stage ${stage.name}: ${broken.stage.name} failed`]
+    return { stage, passed: 0, failed: 0, notRun }
   }
   console.log(`\n── ${stage.name} ${'─'.repeat(Math.max(0, 60 - stage.name.length))}`)
   const from = performance.now()
@@ -162,7 +173,7 @@ for (const stage of stages) {
     console.error(error)
     result = { failed: 1 }
   }
-  results.push({ stage, passed: 0, failed: 0, notRun: [], ...result, seconds: (performance.now() - from) / 1000 })
+  return { stage, passed: 0, failed: 0, notRun: [], ...result, seconds: (performance.now() - from) / 1000 }
 }
 
 const sum = (key) => results.reduce((total, result) => total + result[key], 0)

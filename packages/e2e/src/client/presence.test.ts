@@ -4,18 +4,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Client, createClient, type PresenceList, type TransportName } from '@rt/client'
 import { createRealtime } from '@rt/server'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { it as base, describe, expect } from 'vitest'
 import { z } from 'zod'
 
 const rungs: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'poll']
 
-const undo: (() => unknown)[] = []
-let url = ''
-let rt: ReturnType<typeof start>
-/** What the state of `doc:…` is computed from. */
-const texts = new Map<string, string>()
-
-function start() {
+function start(texts: ReadonlyMap<string, string>) {
   return createRealtime({
     authenticate: (request) => {
       const token = request.headers.get('authorization')?.replace('Bearer ', '')
@@ -46,35 +40,50 @@ function start() {
   })
 }
 
-beforeEach(async () => {
-  rt = start()
+/** A node of its own for each test, so that they can wait at the same time. */
+async function open() {
+  /** What the state of `doc:…` is computed from. */
+  const texts = new Map<string, string>()
+  const rt = start(texts)
   const http = createServer()
   rt.attach(http)
   http.listen(0, '127.0.0.1')
   await once(http, 'listening')
-  url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/rt`
-  undo.push(
-    () => rt.close(),
-    () => http.close(),
-    () => http.closeAllConnections(),
-  )
-})
+  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/rt`
+  const clients: Client<typeof rt>[] = []
 
-afterEach(async () => {
-  for (const run of undo.splice(0)) await run()
-})
+  /** A client that is closed with the node; the name is its token as well. */
+  function connect(token: string | null, transports: readonly TransportName[], options: { fetch?: typeof fetch } = {}) {
+    const client = createClient<typeof rt>(url, { ...(token !== null && { token }), transports, ...options })
+    clients.push(client)
+    return client
+  }
 
-function connect(token: string, ...transports: TransportName[]): Client<typeof rt> {
-  const made = createClient<typeof rt>(url, { token, transports })
-  undo.unshift(() => made.close())
-  return made
+  async function close() {
+    for (const client of clients) client.close()
+    await rt.close()
+    http.close()
+    http.closeAllConnections()
+  }
+  return { rt, url, texts, connect, close }
 }
+
+type Node = Awaited<ReturnType<typeof open>>
+
+const it = base.extend<{ node: Node }>({
+  // biome-ignore lint/correctness/noEmptyPattern: the runner reads from it what a fixture needs
+  node: async ({}, use) => {
+    const node = await open()
+    await use(node)
+    await node.close()
+  },
+})
 
 /**
  * A seat that no stream keeps. That its end is told proves that a whole life of a seat has passed, and that whoever did not keep his own would be gone:
  * the control of every test that waits for nothing to happen.
  */
-async function lifeOfASeat(eye: ReturnType<typeof watch>): Promise<void> {
+async function lifeOfASeat({ url }: Node, eye: ReturnType<typeof watch>): Promise<void> {
   const enter = { type: 'enter', ref: 1, channel: 'room:1', client: 'none', state: { name: 'Witness' } }
   const headers = { authorization: 'Bearer witness', 'content-type': 'application/json' }
   const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify([enter]) })
@@ -84,7 +93,7 @@ async function lifeOfASeat(eye: ReturnType<typeof watch>): Promise<void> {
 }
 
 /** Everything that a client is told about the members of room:1, and a wait for a list. */
-function watch(client: Client<typeof rt>) {
+function watch(client: Client<Node['rt']>) {
   const { presence } = client.channel('room:1')
   const told: string[] = []
   const waiting = new Set<() => void>()
@@ -115,10 +124,10 @@ function watch(client: Client<typeof rt>) {
   }
 }
 
-describe.each(rungs)('on %s', (rung) => {
-  it('others see who enters, changes and leaves, each once', async () => {
-    const eye = watch(connect('eye', 'websocket'))
-    const own = connect('ada', rung)
+describe.each(rungs)('on %s', { concurrent: true }, (rung) => {
+  it('others see who enters, changes and leaves, each once', async ({ node }) => {
+    const eye = watch(node.connect('eye', ['websocket']))
+    const own = node.connect('ada', [rung])
     const ownEye = watch(own)
     const { presence } = own.channel('room:1')
     await eye.shows()
@@ -136,9 +145,9 @@ describe.each(rungs)('on %s', (rung) => {
     await expect(presence.update({ name: 'x' })).rejects.toMatchObject({ code: 'invalid_request' })
   })
 
-  it('a reconnect shows no flicker, here and there, and the list is known again', async () => {
-    const eye = watch(connect('eye', 'websocket'))
-    const own = connect('ada', rung)
+  it('a reconnect shows no flicker, here and there, and the list is known again', async ({ node }) => {
+    const eye = watch(node.connect('eye', ['websocket']))
+    const own = node.connect('ada', [rung])
     const ownEye = watch(own)
     await own.channel('room:1').presence.enter({ name: 'Ada' })
     await eye.shows('ada Ada')
@@ -151,10 +160,10 @@ describe.each(rungs)('on %s', (rung) => {
       expect(ownEye.list()).toEqual(['ada Ada'])
       await ownEye.shows('ada Ada')
     }
-    const bob = connect('bob', rung)
+    const bob = node.connect('bob', [rung])
     await bob.channel('room:1').presence.enter({ name: 'Bob' })
     await eye.shows('ada Ada', 'bob Bob')
-    await lifeOfASeat(eye)
+    await lifeOfASeat(node, eye)
     expect(eye.told).toEqual(['enter ada Ada', 'enter bob Bob'])
     expect(ownEye.told.slice(before).filter((told) => !told.endsWith('Witness'))).toEqual(['enter bob Bob'])
     await ownEye.shows('ada Ada', 'bob Bob')
@@ -163,18 +172,18 @@ describe.each(rungs)('on %s', (rung) => {
     await ownEye.shows('ada Ada')
   })
 
-  it('works for a client that entered and watches nothing', async () => {
-    const eye = watch(connect('eye', 'websocket'))
-    await connect('ada', rung).channel('room:1').presence.enter({ name: 'Ada' })
+  it('works for a client that entered and watches nothing', async ({ node }) => {
+    const eye = watch(node.connect('eye', ['websocket']))
+    await node.connect('ada', [rung]).channel('room:1').presence.enter({ name: 'Ada' })
     await eye.shows('ada Ada')
-    await lifeOfASeat(eye)
+    await lifeOfASeat(node, eye)
     expect(eye.told).toEqual(['enter ada Ada'])
   })
 
-  it('two tabs are one member, which is there until the last is gone', async () => {
-    const eye = watch(connect('eye', 'websocket'))
-    const one = connect('ada', rung)
-    const two = connect('ada', rung)
+  it('two tabs are one member, which is there until the last is gone', async ({ node }) => {
+    const eye = watch(node.connect('eye', ['websocket']))
+    const one = node.connect('ada', [rung])
+    const two = node.connect('ada', [rung])
     await one.channel('room:1').presence.enter({ name: 'One' })
     await two.channel('room:1').presence.enter({ name: 'Two' })
     await eye.shows('ada Two')
@@ -185,13 +194,12 @@ describe.each(rungs)('on %s', (rung) => {
     expect(eye.told).toEqual(['enter ada One', 'update ada Two', 'update ada One', 'leave ada One'])
   })
 
-  it('says who may not', async () => {
-    const nobody = createClient<typeof rt>(url, { transports: [rung] })
-    undo.unshift(() => nobody.close())
+  it('says who may not', async ({ node }) => {
+    const nobody = node.connect(null, [rung])
     await expect(nobody.channel('room:1').presence.enter({ name: 'x' })).rejects.toMatchObject({
       code: 'unauthenticated',
     })
-    const ada = connect('ada', rung)
+    const ada = node.connect('ada', [rung])
     await expect(ada.channel('secret:1').presence.enter({ name: 'x' })).rejects.toMatchObject({ code: 'forbidden' })
     await expect(ada.channel('room:1').presence.enter({ name: 1 as never })).rejects.toMatchObject({
       code: 'invalid_message',
@@ -205,9 +213,9 @@ describe.each(rungs)('on %s', (rung) => {
     expect(ada.status).toBe('connected')
   })
 
-  it('tells the state first, and what comes behind it', async () => {
-    texts.set(rung, 'hello')
-    const client = connect('ada', rung)
+  it('tells the state first, and what comes behind it', async ({ node }) => {
+    node.texts.set(rung, 'hello')
+    const client = node.connect('ada', [rung])
     const doc = client.channel(`doc:${rung}`)
     const order: unknown[] = []
     doc.on('state', ({ state }) => order.push(state))
@@ -224,40 +232,37 @@ describe.each(rungs)('on %s', (rung) => {
       }),
     )
     await live
-    await rt.publish(`doc:${rung}`, { text: 'more' })
+    await node.rt.publish(`doc:${rung}`, { text: 'more' })
     await got
     expect(order).toEqual([{ text: 'hello' }, 'subscribed', { text: 'more' }])
     expect(doc.state).toEqual({ text: 'hello' })
   })
 })
 
-it('a change of the transport keeps membership and list', async () => {
-  const eye = watch(connect('eye', 'websocket'))
-  const own = connect('ada', ...rungs)
+it.concurrent('a change of the transport keeps membership and list', async ({ node }) => {
+  const eye = watch(node.connect('eye', ['websocket']))
+  const own = node.connect('ada', rungs)
   const ownEye = watch(own)
   await own.channel('room:1').presence.enter({ name: 'Ada' })
   await ownEye.shows('ada Ada')
   for (const rung of ['sse', 'long-poll', 'poll', 'websocket'] as const) {
     await own.switchTo(rung)
     // Longer than the grace of the stream that it came from.
-    await lifeOfASeat(eye)
+    await lifeOfASeat(node, eye)
     await ownEye.shows('ada Ada')
   }
   expect(eye.told).toEqual(['enter ada Ada'])
 })
 
-it('a long poll is held while nothing changes', async () => {
+it.concurrent('a long poll is held while nothing changes', async ({ node }) => {
   const counting = (rung: TransportName) => {
     const asked: string[] = []
-    const client = createClient<typeof rt>(url, {
-      token: 'ada',
-      transports: [rung],
+    const client = node.connect('ada', [rung], {
       fetch: (input, init) => {
         asked.push(String(input))
         return fetch(input, init)
       },
     })
-    undo.unshift(() => client.close())
     return { asked, client }
   }
   const { asked, client: own } = counting('long-poll')
