@@ -26,6 +26,7 @@ export {
   type RuleContext,
 } from './channel'
 export type { Duration } from './duration'
+export type { HistogramSnapshot } from './histogram'
 export type { FetchHandler } from './hosts/fetch'
 export type { AttachOptions, NodeHandler, NodeServer } from './hosts/node'
 export type { RealtimeOptions } from './options'
@@ -43,7 +44,8 @@ export {
   type ReadRequest,
   type ReadResult,
 } from './ports/broker'
-export type { Identity } from './ports/connection'
+export type { Identity, TransportName } from './ports/connection'
+export type { BrokerMetrics, CodeCounts, Metrics, PublishOutcome, Refused } from './ports/metrics'
 export type {
   EnterRequest,
   MembersResult,

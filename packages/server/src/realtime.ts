@@ -18,6 +18,7 @@ import type { ChannelOptions, ContractFrom } from './channel'
 import { createAuthorize } from './core/authorize'
 import { createCommands } from './core/commands'
 import { compileContract, presenceOf } from './core/contract'
+import { Counters } from './core/counters'
 import { createGateway } from './core/gateway'
 import { createHub } from './core/hub'
 import { type Order, Orders } from './core/orders'
@@ -31,6 +32,7 @@ import { createFetchHandler, type FetchHandler } from './hosts/fetch'
 import { type AttachOptions, attach, createNodeHandler, type NodeHandler, type NodeServer } from './hosts/node'
 import { type RealtimeOptions, readSettings } from './options'
 import type { Identity } from './ports/connection'
+import type { Metrics } from './ports/metrics'
 
 /** One publication of a channel's history. */
 export interface StoredMessage<Data = unknown> {
@@ -128,6 +130,14 @@ export interface Realtime<C extends Contract = Contract> extends Declares<C> {
     channel: Name,
     options?: { readonly identity?: Identity | null },
   ): Promise<For<C, Name>['state']>
+
+  /**
+   * What this node has done since its start, and what it holds now. `@rt/server/prometheus` and `@rt/server/opentelemetry` take it from here.
+   *
+   * @example
+   * rt.metrics().connections.websocket // 1204
+   */
+  metrics(): Metrics
 
   /** Who is where, on all nodes. */
   readonly presence: ServerPresence<C>
@@ -265,10 +275,12 @@ export function createRealtime(
   const { outboxBytes, ringBytes, dedupe, life, presence, ...settings } = readSettings(options)
   const contract = compileContract(options.channels)
   const allowsOrigin = readOrigins(options.origins)
+  const counters = new Counters()
 
   const hub = createHub({
     broker,
     clock,
+    counters,
     node: crypto.randomUUID(),
     heartbeat: settings.heartbeat,
     life,
@@ -285,8 +297,8 @@ export function createRealtime(
   const authorize = createAuthorize(report)
   const readPayload = createReadPayload(report)
   const stateOf = createStateOf(report)
-  const publishing = createPublishing({ contract, authorize, broker, hub, dedupe, readPayload })
-  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, report })
+  const publishing = createPublishing({ contract, authorize, broker, hub, dedupe, readPayload, counters })
+  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, counters, report })
   const orders = new Orders({ hub, broker, clock, heard: obey, report })
   const gateway = createGateway({
     ...settings,
@@ -302,6 +314,7 @@ export function createRealtime(
     stateOf,
     hub,
     clock,
+    counters,
     report,
   })
 
@@ -378,6 +391,14 @@ export function createRealtime(
       demandOpen()
       contract.resolve(channel)
       await tell({ type: 'recheck', channel })
+    },
+
+    metrics() {
+      return counters.snapshot({
+        subscriptions: gateway.subscriptions(),
+        channels: hub.channels,
+        broker: broker.metrics?.() ?? null,
+      })
     },
 
     attach: (server, attachOptions) => attach(server, gateway, attachOptions, clock),

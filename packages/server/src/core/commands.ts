@@ -14,6 +14,7 @@ import type { Identity } from '../ports/connection'
 import type { Hub, Stream } from '../ports/hub'
 import type { Authorize } from './authorize'
 import { type Contract, presenceOf, type ResolvedChannel } from './contract'
+import type { Counters } from './counters'
 import type { ReadPayload } from './payload'
 import type { Publishing } from './publishing'
 import type { Sequence } from './sequence'
@@ -52,6 +53,7 @@ export interface CommandsOptions {
   readonly hub: Hub
   readonly readPayload: ReadPayload
   readonly stateOf: StateOf
+  readonly counters: Counters
   /** Told of faults of ours: the client only sees `internal`. */
   readonly report: (error: unknown) => void
 }
@@ -62,7 +64,7 @@ type Table = {
 }
 
 export function createCommands(options: CommandsOptions): RunCommand {
-  const { contract, authorize, publishing, hub, readPayload, stateOf, report } = options
+  const { contract, authorize, publishing, hub, readPayload, stateOf, counters, report } = options
 
   /** The channel, for who may see its members. */
   async function attended(name: string, identity: Identity | null): Promise<ResolvedChannel> {
@@ -70,6 +72,13 @@ export function createCommands(options: CommandsOptions): RunCommand {
     presenceOf(channel)
     await authorize(channel, 'subscribe', identity)
     return channel
+  }
+
+  /** Of a channel of a stream. */
+  function refused(error: unknown): RealtimeError {
+    const known = toRealtimeError(error)
+    counters.refuse('channel', known.code)
+    return known
   }
 
   const table: Table = {
@@ -123,7 +132,7 @@ export function createCommands(options: CommandsOptions): RunCommand {
           })
         } catch (error) {
           channels.delete(name)
-          handle.unsubscribe(name, toRealtimeError(error))
+          handle.unsubscribe(name, refused(error))
         }
       })
       return null
@@ -184,7 +193,7 @@ export function createCommands(options: CommandsOptions): RunCommand {
           handle.watch({ channel: name, ...(since !== undefined && { since }) })
         } catch (error) {
           watched.delete(name)
-          handle.unwatch(name, toRealtimeError(error))
+          handle.unwatch(name, refused(error))
         }
       })
       return null
@@ -201,13 +210,16 @@ export function createCommands(options: CommandsOptions): RunCommand {
   }
 
   return async (command, caller) => {
+    counters.commands[command.type]++
     try {
       // TypeScript does not see that the row belongs to the command.
       const run = table[command.type] as (command: Command, caller: Caller) => Promise<ServerEvent | null>
       return await run(command, caller)
     } catch (error) {
       if (!isRealtimeError(error)) report(error)
-      return refusal('ref' in command ? command.ref : null, toRealtimeError(error))
+      const known = toRealtimeError(error)
+      counters.refuse('command', known.code)
+      return refusal('ref' in command ? command.ref : null, known)
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Events as texts, made once for all who get them; used wherever the core prints. */
-import type { GapEvent, Id, ServerEvent, SubscribedEvent } from '@rt/protocol'
+import { type GapEvent, type Id, type ServerEvent, type SubscribedEvent, timeOfId } from '@rt/protocol'
 import type { Entry } from '../ports/broker'
 import type { OutItem } from '../ports/connection'
 
@@ -13,6 +13,7 @@ export function messageItem(channel: string, entry: Entry): OutItem {
     item = {
       kind: 'publication',
       channel,
+      time: timeOfId(entry.id),
       json: `{"type":"message","channel":"${channel}","id":"${entry.id}",${entry.body}}`,
     }
     items.set(entry, item)

@@ -105,6 +105,11 @@ export class Feed {
     this.#options.broker.unsubscribe(this.partition, [channel.name])
   }
 
+  /** How many channels somebody hears. */
+  get used(): number {
+    return this.#channels.size - this.#lingering.size
+  }
+
   channel(name: string): HeardChannel | undefined {
     return this.#channels.get(name)
   }

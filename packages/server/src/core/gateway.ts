@@ -3,6 +3,7 @@ import {
   type ChannelRequest,
   type Clock,
   decodeCommands,
+  type ErrorCode,
   isRealtimeError,
   limits,
   type Member,
@@ -13,13 +14,14 @@ import {
   toRealtimeError,
   type WatchRequest,
 } from '@rt/protocol'
-import type { Connection, Identity, OpenRequest, Wire } from '../ports/connection'
+import type { Connection, Identity, OpenRequest, TransportName, Wire } from '../ports/connection'
 import type { Gateway } from '../ports/gateway'
 import type { Hub, StreamRequest, SubscriptionRequest } from '../ports/hub'
 import type { Seat } from '../ports/presence'
 import type { Authorize } from './authorize'
 import { type Caller, type RunCommand, refusal, tooMuch } from './commands'
 import { type Contract, presenceOf } from './contract'
+import type { Counters } from './counters'
 import type { AllowsOrigin } from './origins'
 import { Pace } from './pace'
 import { Revocations } from './revocations'
@@ -35,6 +37,7 @@ export interface GatewayOptions extends Pick<Gateway, 'heartbeat' | 'pollHold' |
   readonly stateOf: StateOf
   readonly hub: Hub
   readonly clock: Clock
+  readonly counters: Counters
   /** See `limits` in options.ts. */
   readonly limits: { readonly commands: number; readonly connections: number }
   /** Told what the app's functions throw. */
@@ -69,6 +72,8 @@ const LONGEST_TIMER = 2 ** 31 - 1
 export interface GatewayControl {
   /** Nothing new is begun from now on. */
   drain(): void
+  /** Channels of all open connections together. */
+  subscriptions(): number
   /** The ids of those who are connected here, each once. */
   identities(): Set<string>
   /**
@@ -81,10 +86,13 @@ export interface GatewayControl {
 }
 
 /** One open connection. */
-type Admitted = Caller & { readonly stream: NonNullable<Caller['stream']> }
+interface Admitted extends Caller {
+  readonly transport: TransportName
+  readonly stream: NonNullable<Caller['stream']>
+}
 
 export function createGateway(options: GatewayOptions): Gateway & GatewayControl {
-  const { contract, authorize, runCommand, stateOf, hub, clock, report } = options
+  const { contract, authorize, runCommand, stateOf, hub, clock, counters, report } = options
   const admitted = new Set<Admitted>()
   const revocations = new Revocations()
   const pace = new Pace({ perSecond: options.limits.commands, burst: BURST * options.limits.commands, clock })
@@ -170,6 +178,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     if (first !== undefined && subscriptions.length + watch.length === 0 && request.transport !== 'websocket')
       throw first.error
 
+    for (const { error } of [...refused, ...unseen]) counters.refuse('channel', error.code)
     const events: ServerEvent[] = [
       ...refused.map(({ channel, error }) => ({ type: 'unsubscribed', channel, error: error.toJSON() }) as const),
       ...unseen.map(({ channel, error }) => ({ type: 'unwatched', channel, error: error.toJSON() }) as const),
@@ -189,7 +198,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     return connect(
       { subscriptions, cursor: request.cursor, watch, seats, identity, seatTtl, heartbeat, first: events },
       wire,
-      request.identity,
+      request,
     )
   }
 
@@ -226,21 +235,26 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     }
   }
 
-  function connect(request: StreamRequest, wire: Wire, identity: Identity | null): Connection {
+  function connect(
+    request: StreamRequest,
+    wire: Wire,
+    { identity, transport }: Pick<OpenRequest, 'identity' | 'transport'>,
+  ): Connection {
     const id = crypto.randomUUID()
     const name = paceOf(identity, id)
     let open = true
     /** Undoes what was noted of it. */
-    let forget = () => {}
+    let forget = (_reason: ErrorCode) => {}
     const stream = hub.open(request, {
       write: (items, cursor) => wire.write(items, cursor),
       caughtUp: () => wire.caughtUp?.(),
       close(error) {
-        over()
+        over(error?.code ?? 'closed')
         wire.close(error)
       },
     })
     const caller: Admitted = {
+      transport,
       identity,
       sequence: createSequence(),
       answers: { inLine: createSequence(), full: () => !open || stream.congested, add: () => {} },
@@ -256,9 +270,9 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     let pending = 0
 
     /** Whoever ended it, nothing is done for it any more: its identity may have expired. */
-    function over(): void {
+    function over(reason: ErrorCode): void {
       open = false
-      forget()
+      forget(reason)
     }
 
     async function receive(text: string): Promise<void> {
@@ -272,13 +286,13 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
           }),
         )
       } catch (error) {
-        stream.send(refusal(null, toRealtimeError(error)))
+        stream.send(refused(null, error))
       }
       pending -= text.length
     }
 
     function answer(decoded: ReturnType<typeof decodeCommands>[number]): Promise<ServerEvent | null> | ServerEvent {
-      return 'error' in decoded ? refusal(decoded.ref, decoded.error) : runCommand(decoded.command, caller)
+      return 'error' in decoded ? refused(decoded.ref, decoded.error) : runCommand(decoded.command, caller)
     }
 
     return {
@@ -288,21 +302,24 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
         if (open) void receive(text)
       },
       closed() {
-        over()
+        over('closed')
         stream.closed()
       },
     }
   }
 
-  /** Notes a connection, and ends it when its identity expires. Returns its undo. */
-  function admit(caller: Admitted): () => void {
-    const { identity, stream } = caller
+  /** Notes a connection, and ends it when its identity expires. Returns its undo, which is told why it ended. */
+  function admit(caller: Admitted): (reason: ErrorCode) => void {
+    const { transport, identity, stream } = caller
     const stopExpiry = whenExpired(identity, () => stream.handle.end(expired()))
     admitted.add(caller)
+    counters.open(transport)
     if (identity !== null) connections.set(identity.id, (connections.get(identity.id) ?? 0) + 1)
-    return () => {
+    return (reason) => {
       stopExpiry()
-      if (!admitted.delete(caller) || identity === null) return
+      if (!admitted.delete(caller)) return
+      counters.end(transport, reason)
+      if (identity === null) return
       const left = (connections.get(identity.id) ?? 1) - 1
       if (left === 0) connections.delete(identity.id)
       else connections.set(identity.id, left)
@@ -359,7 +376,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
       stream: null,
     }
     const events = commands.map((command) =>
-      'error' in command ? refusal(command.ref, command.error) : runCommand(command, caller),
+      'error' in command ? refused(command.ref, command.error) : runCommand(command, caller),
     )
     return (await Promise.all(events)).filter((event) => event?.type === 'result')
   }
@@ -370,6 +387,12 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     presenceOf(channel)
     await authorize(channel, 'subscribe', identity)
     return hub.presence.members(name)
+  }
+
+  function subscriptions(): number {
+    let sum = 0
+    for (const { stream } of admitted) sum += stream.channels.size
+    return sum
   }
 
   function identities(): Set<string> {
@@ -394,12 +417,25 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
             await authorize(contract.resolve(name), 'subscribe', identity)
           } catch (error) {
             names.delete(name)
-            takeOff(toRealtimeError(error))
+            const refused = toRealtimeError(error)
+            counters.refuse('channel', refused.code)
+            takeOff(refused)
           }
         })
       void check(name, channels, (error) => handle.unsubscribe(name, error))
       void check(`presence ${name}`, watched, (error) => handle.unwatch(name, error))
     }
+  }
+
+  /** The answer to a command that could not be begun. */
+  function refused(ref: number | null, thrown: unknown): ServerEvent {
+    const error = toRealtimeError(thrown)
+    counters.refuse('command', error.code)
+    return refusal(ref, error)
+  }
+
+  function flooded(command: { readonly type: string; readonly ref?: number }): ServerEvent {
+    return refused(command.ref ?? null, tooMuch('Too many commands wait for an answer.'))
   }
 
   function demandOpen(): void {
@@ -416,6 +452,8 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     execute,
     members,
     allowsOrigin: options.allowsOrigin,
+    refused: (error) => counters.refuse('request', error.code),
+    bytes: counters.bytes,
     get draining() {
       return draining
     },
@@ -426,6 +464,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     drain() {
       draining = true
     },
+    subscriptions,
     identities,
     revoke,
     recheck,
@@ -452,8 +491,4 @@ function revoked(): RealtimeError {
   return new RealtimeError('unauthenticated', 'What this connection was let in with was revoked.', {
     hint: 'Log in again.',
   })
-}
-
-function flooded(command: { readonly type: string; readonly ref?: number }): ServerEvent {
-  return refusal(command.ref ?? null, tooMuch('Too many commands wait for an answer.'))
 }

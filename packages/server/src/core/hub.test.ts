@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { OutItem } from '../ports/connection'
 import type { ChannelRules, Hub, SubscriptionRequest } from '../ports/hub'
 import { type SimulatedNode, SimulatedStore } from '../testing/simulated-store'
+import { Counters } from './counters'
 import { createHub } from './hub'
 
 const HEARTBEAT = 20_000
@@ -33,6 +34,7 @@ beforeEach(() => {
   hub = createHub({
     broker: node,
     clock,
+    counters: new Counters(),
     node: 'node',
     heartbeat: HEARTBEAT,
     life: 100 * HEARTBEAT,

@@ -3,6 +3,7 @@ import { type Clock, printCursor, RealtimeError, type Timer, times } from '@rt/p
 import { type Broker, lifeOfLast } from '../ports/broker'
 import type { Wire } from '../ports/connection'
 import type { ChannelRules, Hub, Stream, StreamRequest } from '../ports/hub'
+import type { Counters } from './counters'
 import { Drain } from './drain'
 import { historyJson, liveItem } from './events'
 import { Feed } from './feed'
@@ -15,6 +16,7 @@ import { Wheel } from './wheel'
 export interface HubOptions {
   readonly broker: Broker
   readonly clock: Clock
+  readonly counters: Counters
   /** Random name of this node. */
   readonly node: string
   /** Milliseconds. */
@@ -48,6 +50,7 @@ export function createHub(options: HubOptions): Hub {
 
 class NodeHub implements Hub, StreamHost {
   readonly clock: Clock
+  readonly counters: Counters
   readonly node: string
   readonly partitions: number
   readonly heartbeat: number
@@ -76,6 +79,7 @@ class NodeHub implements Hub, StreamHost {
     const { broker, clock, node, heartbeat, life, outboxBytes, pageBytes, ringBytes, ringSize, linger } = options
     this.#options = options
     this.clock = clock
+    this.counters = options.counters
     this.node = node
     this.partitions = broker.partitions
     this.heartbeat = heartbeat
@@ -135,6 +139,10 @@ class NodeHub implements Hub, StreamHost {
     const life = lifeOfLast(rules.history)
     const read = await this.feedOf(channel).reader.read([{ channel, life, position: null, last }])
     return newest(read.tail(channel).entries, last, rules.history, this.clock.now()).map(historyJson)
+  }
+
+  get channels(): number {
+    return this.#feeds.reduce((sum, feed) => sum + feed.used, 0)
   }
 
   drain(ms: number): Promise<void> {

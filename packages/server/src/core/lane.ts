@@ -32,6 +32,8 @@ export interface LaneOwner {
   ): void
   /** The channel's `state` could not be computed: it can't be subscribed now. */
   stateFailed(channel: string, error: unknown): void
+  /** The lane has caught up with the link: from the rings alone, or with what it read from the log. */
+  resumed(from: 'ring' | 'log'): void
   /** Flushes what was printed: the next page comes only while the wire is writable. */
   pageDone(): void
   /** The lane reached the present and has nothing left to do. */
@@ -82,6 +84,8 @@ export class Lane {
   #printed: Position | null
   #live = false
   #running = false
+  /** The log was read on the present way. */
+  #paged = false
   /** Grows when the way through the log starts over; what was read before is void then. */
   #turn = 0
   /** Until where gaps were printed on the present way, so that the next page does not say it again; the epoch is the log's at that time. */
@@ -180,6 +184,7 @@ export class Lane {
   rewind(): void {
     this.#position = this.#printed
     this.#live = false
+    this.#paged = false
     this.#turn++
     this.#gaps.clear()
   }
@@ -298,6 +303,7 @@ export class Lane {
       const gap = this.#gaps.get(name)
       return { channel: name, start, told: gap?.epoch === read.lineage.epoch ? gap.id : null }
     })
+    this.#paged = true
     const page = planPage(position, channels, read, this.#owner.pageBytes)
     for (const item of page.items) this.#print(item, read.lineage.epoch)
     this.#position = page.position
@@ -341,6 +347,8 @@ export class Lane {
     for (const subscription of established) subscription.floor = from(subscription)
     this.#live = true
     this.#gaps.clear()
+    this.#owner.resumed(this.#paged ? 'log' : 'ring')
+    this.#paged = false
     return true
   }
 

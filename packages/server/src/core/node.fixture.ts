@@ -7,6 +7,7 @@ import type { Identity, OutItem, Wire } from '../ports/connection'
 import { createAuthorize } from './authorize'
 import { createCommands } from './commands'
 import { compileContract } from './contract'
+import { Counters } from './counters'
 import { createGateway, type GatewayOptions } from './gateway'
 import { createHub } from './hub'
 import { readOrigins } from './origins'
@@ -32,9 +33,11 @@ export function createNode({
   const reported: unknown[] = []
   const report = (error: unknown) => void reported.push(error)
   const contract = compileContract(channels)
+  const counters = new Counters()
   const hub = createHub({
     broker,
     clock,
+    counters,
     node: 'node',
     heartbeat: 20_000,
     life: 1_800_000,
@@ -50,8 +53,8 @@ export function createNode({
   const authorize = createAuthorize(report)
   const readPayload = createReadPayload(report)
   const stateOf = createStateOf(report)
-  const publishing = createPublishing({ contract, authorize, broker, hub, dedupe: 300_000, readPayload })
-  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, report })
+  const publishing = createPublishing({ contract, authorize, broker, hub, dedupe: 300_000, readPayload, counters })
+  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, counters, report })
   const gateway = createGateway({
     authenticate,
     allowsOrigin: readOrigins(undefined),
@@ -61,6 +64,7 @@ export function createNode({
     stateOf,
     hub,
     clock,
+    counters,
     report,
     limits: { commands: 250, connections: 200, ...limits },
     heartbeat: 20_000,
@@ -68,7 +72,7 @@ export function createNode({
     pollFloor: 5_000,
     path: '/rt',
   })
-  return { gateway, hub, broker, publishing, reported }
+  return { gateway, hub, broker, publishing, counters, reported }
 }
 
 /** Records what is printed; `until` resolves with the first event that fits, also one that was printed before. */

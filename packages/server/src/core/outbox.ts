@@ -26,8 +26,8 @@ export class Outbox {
     this.#bytes += item.json.length
   }
 
-  /** Keeps only the newest of its channel, at the tail: in the place of the older one, ids would go backwards. */
-  pushLatest(item: OutItem): void {
+  /** Keeps only the newest of its channel, at the tail: in the place of the older one, ids would go backwards. Returns whether it replaced one. */
+  pushLatest(item: OutItem): boolean {
     const channel = item.channel as string
     this.#latest ??= new Map()
     const before = this.#latest.get(channel)
@@ -37,6 +37,7 @@ export class Outbox {
     }
     this.#latest.set(channel, this.#items.length)
     this.push(item)
+    return before !== undefined
   }
 
   /** All items in order; the outbox is empty then. */

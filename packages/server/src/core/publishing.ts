@@ -5,6 +5,7 @@ import type { Identity } from '../ports/connection'
 import type { Hub } from '../ports/hub'
 import type { Authorize } from './authorize'
 import type { Contract } from './contract'
+import type { Counters } from './counters'
 import type { ReadPayload } from './payload'
 
 /** Who publishes: a client, held to the channel's rule, or the app itself. */
@@ -43,6 +44,7 @@ export interface PublishingOptions {
   /** Milliseconds. */
   readonly dedupe: number
   readonly readPayload: ReadPayload
+  readonly counters: Counters
 }
 
 export function createPublishing({
@@ -52,6 +54,7 @@ export function createPublishing({
   hub,
   dedupe,
   readPayload,
+  counters,
 }: PublishingOptions): Publishing {
   async function prepare({ channel: name, data, messageId, publisher }: Draft): Promise<() => Promise<PublishResult>> {
     const channel = contract.resolve(name)
@@ -69,13 +72,27 @@ export function createPublishing({
     if (delivery === 'live') {
       return async () => {
         hub.publishLive(name, members)
+        counters.publications.live++
         return { id: null, duplicate: false }
       }
     }
     const id = messageId ?? crypto.randomUUID()
     const key = dedupeKey(id, publisher)
     return () =>
-      broker.publish({ channel: name, messageId: key, body: `"messageId":"${id}",${members}`, history, dedupe })
+      counted(
+        broker.publish({ channel: name, messageId: key, body: `"messageId":"${id}",${members}`, history, dedupe }),
+      )
+  }
+
+  async function counted(publishing: Promise<PublishResult>): Promise<PublishResult> {
+    try {
+      const published = await publishing
+      counters.publications[published.duplicate ? 'duplicate' : 'stored']++
+      return published
+    } catch (error) {
+      counters.publications[toRealtimeError(error).outcome === 'failed' ? 'failed' : 'unknown']++
+      throw error
+    }
   }
 
   return {

@@ -15,6 +15,7 @@ import type { Entry } from '../ports/broker'
 import type { OutItem, Wire } from '../ports/connection'
 import type { Stream, StreamRequest, SubscriptionRequest } from '../ports/hub'
 import type { Seat } from '../ports/presence'
+import type { Counters } from './counters'
 import { controlItem, gapItem, type StateAnswer, subscribedItem } from './events'
 import type { Feed, HeardChannel } from './feed'
 import { Lane, type LaneOwner } from './lane'
@@ -30,6 +31,7 @@ const STALLED = 3
 /** What a stream needs of its hub. */
 export interface StreamHost {
   readonly clock: Clock
+  readonly counters: Counters
   readonly node: string
   readonly partitions: number
   readonly heartbeat: number
@@ -79,6 +81,8 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   /** The wire is to be told, behind the next flush, that everything was printed. */
   #tellCaughtUp = false
   #lastCursor: string | null = null
+  /** Time of the oldest publication of the link that waits to be written, milliseconds since 1970; 0: none waits. */
+  #oldest = 0
   #stalled = 0
 
   constructor(host: StreamHost, request: StreamRequest, wire: Wire) {
@@ -249,6 +253,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   // ── From the lanes and the hub ─────────────────────────────────────────────────────────────────────────────────
 
   publication(item: OutItem, latest: boolean): void {
+    if (this.#oldest === 0) this.#oldest = item.time ?? 0
     this.pagePublication(item, latest)
     if (this.#outbox.bytes <= this.#host.outboxBytes) return
     if (this.#writable) this.flush()
@@ -256,13 +261,14 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   }
 
   pagePublication(item: OutItem, latest: boolean): void {
-    if (latest) this.#outbox.pushLatest(item)
-    else this.#outbox.push(item)
+    if (!latest) this.#outbox.push(item)
+    else if (this.#outbox.pushLatest(item)) this.#host.counters.dropped.latest++
     this.#dirty()
   }
 
   gap(channel: string, reason: 'history' | 'epoch' | 'cursor', epoch: Id | undefined, past = false): void {
     const item = gapItem(channel, reason, epoch, past)
+    this.#host.counters.gaps[reason]++
     // Read again, a gap shows again; one that stands for a foreign cursor would not.
     this.#outbox.push(reason === 'cursor' ? item : { ...item, kind: 'publication', channel })
     this.#dirty()
@@ -281,7 +287,10 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   }
 
   live(item: OutItem): void {
-    if (this.#outbox.bytes > this.#host.outboxBytes) return
+    if (this.#outbox.bytes > this.#host.outboxBytes) {
+      this.#host.counters.dropped.live++
+      return
+    }
     this.#outbox.push(item)
     this.#dirty()
   }
@@ -305,6 +314,10 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
 
   absent(channel: string): void {
     this.send({ type: 'absent', channel })
+  }
+
+  resumed(from: 'ring' | 'log'): void {
+    this.#host.counters.resumes[from]++
   }
 
   pageDone(): void {
@@ -355,6 +368,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
       for (const lane of this.#lanes.values()) lane.flushed()
       try {
         this.#writable = this.#wire.write(items, moved ? cursor : null)
+        this.#count(items)
       } catch (error) {
         // What it could not print is lost to it: it comes back and resumes. The others of this turn must not suffer.
         this.failed(error)
@@ -374,6 +388,14 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   }
 
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #count(items: readonly OutItem[]): void {
+    const { clock, counters } = this.#host
+    counters.wrote(items)
+    if (this.#oldest === 0) return
+    counters.latency.record(clock.now() - this.#oldest)
+    this.#oldest = 0
+  }
 
   #lane(feed: Feed, position: ConstructorParameters<typeof Lane>[2]): Lane {
     let lane = this.#lanes.get(feed.partition)
@@ -432,7 +454,9 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
 
   /** A slow reader: it re-enters the log as a whole, all partitions and channels, and nothing that waited is printed. */
   #overflow(): void {
+    this.#host.counters.overflows++
     this.#outbox.drop()
+    this.#oldest = 0
     // What waited of their changes was dropped with the rest.
     for (const channel of this.#watched.keys()) this.#stale.add(channel)
     for (const lane of this.#lanes.values()) lane.rewind()

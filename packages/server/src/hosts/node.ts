@@ -3,7 +3,7 @@ import { type Server as HttpServer, type IncomingMessage, ServerResponse } from 
 import type { Http2SecureServer, Http2Server, Http2ServerResponse } from 'node:http2'
 import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { type Clock, RealtimeError, systemClock } from '@rt/protocol'
+import { type Clock, RealtimeError, systemClock, toRealtimeError } from '@rt/protocol'
 import type { Gateway } from '../ports/gateway'
 import type { HttpReply, HttpRequest } from '../ports/http'
 import { createEndpoint, type Endpoint } from '../transports/endpoint'
@@ -98,7 +98,7 @@ export function attach(
           const request = readRequest(raw, undefined, (run) => socket.once('close', run))
           await upgrade({ raw, socket, head, request })
         } catch (error) {
-          refuseUpgrade(socket, errorReply(error))
+          refuseUpgrade(socket, refused(gateway, error))
         }
       })
     },
@@ -203,8 +203,14 @@ async function serve(
     else print(reply, req, res, gateway.draining)
   } catch (error) {
     if (res.headersSent || res.destroyed) res.destroy()
-    else print(errorReply(error), req, res, gateway.draining)
+    else print(refused(gateway, error), req, res, gateway.draining)
   }
+}
+
+function refused(gateway: Gateway, thrown: unknown): CompleteReply {
+  const error = toRealtimeError(thrown)
+  gateway.refused(error)
+  return errorReply(error)
 }
 
 /** `last`: the client shall not come back through this connection, which may lead it past its balancer to this node again. */

@@ -1,5 +1,6 @@
 /** The broker port: what the core asks of a log with publish and subscribe, and what every backend must promise. */
 import type { Id } from '@rt/protocol'
+import type { BrokerMetrics } from './metrics'
 import type { PresenceNotice, PresenceStore } from './presence'
 
 /** A publication as it reaches a node over its link. */
@@ -136,6 +137,8 @@ export interface Broker {
   read(partition: number, expected: Id | null, requests: readonly ReadRequest[]): Promise<ReadResult>
   /** Who is where, over the same links. */
   readonly presence: PresenceStore
+  /** How it does; brokers in this process have nothing to tell. */
+  metrics?(): BrokerMetrics
   /** Ends the links for good. */
   close(): Promise<void>
 }

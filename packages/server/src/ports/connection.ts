@@ -20,6 +20,8 @@ export interface OutItem {
   readonly kind: 'publication' | 'presence' | 'live' | 'control'
   /** For all but control events. */
   readonly channel: string | null
+  /** Of publications: milliseconds since 1970 by the broker's clock. */
+  readonly time?: number
   /** The event as JSON text. */
   readonly json: string
   /** The event as a chunk of an SSE stream (`data: …\n\n`), made by the SSE transport when first needed. */

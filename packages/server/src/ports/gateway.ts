@@ -1,6 +1,6 @@
 /** The gateway port: the door of the core, as transports and hosts see it. */
-import type { Member, ResultEvent } from '@rt/protocol'
-import type { Connection, Identity, OpenRequest, Wire } from './connection'
+import type { Member, RealtimeError, ResultEvent } from '@rt/protocol'
+import type { Connection, Identity, OpenRequest, TransportName, Wire } from './connection'
 
 export interface Gateway {
   /** Who sent this request; null: nobody in particular. Rejects with `unauthenticated`, `token_expired`, or `internal` when the app's function threw. */
@@ -16,6 +16,10 @@ export interface Gateway {
   members(channel: string, identity: Identity | null): Promise<{ members: Member[]; known: boolean }>
   /** Whether this Origin may talk to us. `host` is the request's own host (with port), for the same-origin default; a missing Origin is allowed. */
   allowsOrigin(origin: string | null, host: string | null): boolean
+  /** Told what a whole request or connection is turned away with. */
+  refused(error: RealtimeError): void
+  /** Bytes that were written: each transport adds its own. */
+  readonly bytes: Record<TransportName, number>
   /** Nothing new is begun any more: whoever asks shall ask another node. */
   readonly draining: boolean
   /** Milliseconds between heartbeats. */

@@ -75,6 +75,8 @@ export interface PresenceDesk {
 
 export interface Hub {
   readonly presence: PresenceDesk
+  /** How many channels somebody hears here now. */
+  readonly channels: number
   /** Starts a stream: `hello` is printed at once. */
   open(request: StreamRequest, wire: Wire): Stream
   /** Delivers to this node's connections first, then to the other nodes. `members`: JSON members of the event: `"from":"…","data":…`. */

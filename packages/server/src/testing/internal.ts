@@ -1,4 +1,5 @@
 /** What the search of `packages/e2e/property` drives by itself. Not published: `@rt/server/internal` is a name of that folder alone. */
+export { Counters } from '../core/counters'
 export { Drain, type Leaving } from '../core/drain'
 export { createHub } from '../core/hub'
 export type { Broker } from '../ports/broker'

@@ -1,5 +1,14 @@
 /** The endpoint: one function from an HTTP request to its reply, whichever transport that is; called by every host. */
-import { type Clock, decodeOpen, isChannelName, limits, parseJson, RealtimeError, systemClock } from '@rt/protocol'
+import {
+  type Clock,
+  decodeOpen,
+  isChannelName,
+  limits,
+  parseJson,
+  RealtimeError,
+  systemClock,
+  toRealtimeError,
+} from '@rt/protocol'
 import type { Gateway } from '../ports/gateway'
 import type { HttpReply, HttpRequest } from '../ports/http'
 import { accessOf, preflightHeaders } from './access'
@@ -22,10 +31,14 @@ export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): En
   return async (request) => {
     const access = accessOf(gateway, request)
     const reply =
-      access.refusal === null
-        ? await answer(request).catch((error: unknown) => errorReply(error))
-        : errorReply(access.refusal)
+      access.refusal === null ? await answer(request).catch((error: unknown) => refuse(error)) : refuse(access.refusal)
     return { ...reply, headers: { ...reply.headers, ...access.headers } }
+  }
+
+  function refuse(thrown: unknown, headers?: Readonly<Record<string, string>>): HttpReply {
+    const error = toRealtimeError(thrown)
+    gateway.refused(error)
+    return errorReply(error, headers)
   }
 
   async function answer(request: HttpRequest): Promise<HttpReply> {
@@ -37,7 +50,7 @@ export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): En
       case 'OPTIONS':
         return { status: 204, headers: { ...preflightHeaders, allow: METHODS }, body: null }
       default:
-        return errorReply(new RealtimeError('method_not_allowed', 'Use GET or POST.'), { allow: METHODS })
+        return refuse(new RealtimeError('method_not_allowed', 'Use GET or POST.'), { allow: METHODS })
     }
   }
 

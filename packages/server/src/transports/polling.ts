@@ -4,7 +4,7 @@ import type { Connection, OpenRequest, OutItem, Wire } from '../ports/connection
 import type { Gateway } from '../ports/gateway'
 import type { HttpReply, HttpRequest } from '../ports/http'
 import { byeOf } from './bye'
-import { errorReply, jsonReply } from './reply'
+import { type CompleteReply, errorReply, jsonReply } from './reply'
 
 /** Characters of events after which an answer goes out though more is there; the rest comes with the next poll. */
 const ANSWER_SIZE = 256 * 1024
@@ -96,10 +96,11 @@ export function createPolling(
         finish(jsonReply(200, body, { etag: etag(cursor) }))
       }
 
-      function finish(reply: HttpReply): void {
+      function finish(reply: CompleteReply): void {
         if (done) return
         done = true
         clock.clearTimeout(timer)
+        gateway.bytes[wait > 0 ? 'long-poll' : 'poll'] += reply.body?.length ?? 0
         resolve(reply)
         // Not at once: the core may be in the middle of the flush that brought us here.
         queueMicrotask(() => connection?.closed())

@@ -26,6 +26,8 @@ export class ScriptedGateway implements Gateway {
   pollHold = 25_000
   pollFloor = 5_000
   path = '/rt'
+  readonly bytes = { websocket: 0, sse: 0, 'long-poll': 0, poll: 0 }
+  readonly refusals: ErrorCode[] = []
   /** What each stream says right behind `hello`. */
   first: readonly OutItem[] = []
   /** Refuses the next opens. */
@@ -87,6 +89,10 @@ export class ScriptedGateway implements Gateway {
   async execute(text: string, identity: Identity | null): Promise<ResultEvent[]> {
     this.executed.push({ text, identity })
     return [{ type: 'result', ref: 1, value: { id: '1-0' } }]
+  }
+
+  refused({ code }: RealtimeError): void {
+    this.refusals.push(code)
   }
 
   allowsOrigin(origin: string | null, host: string | null): boolean {

@@ -84,6 +84,7 @@ export function createSse(
       // Until the host has the reply there is no sink. One flush is kept, and the wire counts as full, so that not more piles up.
       if (sink === null) early.push(bytes)
       full = sink === null || !sink.write(bytes)
+      gateway.bytes.sse += bytes.length
     }
 
     function drained(): void {

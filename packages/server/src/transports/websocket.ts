@@ -135,7 +135,9 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
         if (ws.readyState !== ws.OPEN) return false
         // Past ws, which would make the head anew and write twice for each connection. It writes its own frames whole, since nothing is compressed
         // here, so that ours stand between them.
-        socket.write(encodeFlush(items, cursor))
+        const bytes = encodeFlush(items, cursor)
+        socket.write(bytes)
+        gateway.bytes.websocket += bytes.length
         full = socket.writableLength > FULL
         // Who does not read is not read either: answers to its commands would pile up.
         if (full) ws.pause()
@@ -171,7 +173,9 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
         for (const text of early.splice(0)) opened.receive(text)
         drained()
       } catch (error) {
-        end(toRealtimeError(error))
+        const known = toRealtimeError(error)
+        if (!gone) gateway.refused(known)
+        end(known)
       }
     }
   }
@@ -179,16 +183,21 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
   /** The reply to an upgrade that no client of ours asks for; null: go on. */
   function refusalOf(request: HttpRequest): CompleteReply | null {
     const access = accessOf(gateway, request)
-    if (access.refusal !== null) return errorReply(access.refusal, access.headers)
+    if (access.refusal !== null) return refused(access.refusal, access.headers)
     if (request.method !== 'GET')
-      return errorReply(new RealtimeError('method_not_allowed', 'A WebSocket opens with GET.'), { allow: 'GET' })
+      return refused(new RealtimeError('method_not_allowed', 'A WebSocket opens with GET.'), { allow: 'GET' })
     if (request.header('upgrade')?.toLowerCase() !== 'websocket')
-      return errorReply(invalid('Only WebSocket can be upgraded to.'))
+      return refused(invalid('Only WebSocket can be upgraded to.'))
     const offered = request.header('sec-websocket-protocol')
     if (offered !== null && !offered.split(',').some((name) => name.trim() === SUBPROTOCOL)) {
-      return errorReply(invalid(`The subprotocol spoken here is ${SUBPROTOCOL}.`))
+      return refused(invalid(`The subprotocol spoken here is ${SUBPROTOCOL}.`))
     }
     return null
+  }
+
+  function refused(error: RealtimeError, headers: Readonly<Record<string, string>> = {}): CompleteReply {
+    gateway.refused(error)
+    return errorReply(error, headers)
   }
 }
 

@@ -14,6 +14,7 @@ import {
   type ReadRequest,
   type ReadResult,
 } from '../../ports/broker'
+import type { BrokerMetrics } from '../../ports/metrics'
 import { parseEnvelope, printLive } from './envelope'
 import { createKeys, type Keys, type PartitionKeys } from './keys'
 import { Links } from './links'
@@ -66,6 +67,7 @@ export class RedisBroker implements Broker {
   #listener: BrokerListener | null = null
   #malformed = 0
   #liveBytes = 0
+  #dropped = 0
 
   constructor(connect: () => Redis, options: RedisBrokerOptions = {}) {
     const { prefix = 'rt', partitions = 1, timeout = 3000, silence = 30_000 } = options
@@ -103,6 +105,11 @@ export class RedisBroker implements Broker {
     return { up, deaf, malformed: this.#malformed, problem }
   }
 
+  metrics(): BrokerMetrics {
+    const { up, losses, deaf, roundTrips } = this.#links
+    return { up, losses, deaf, malformed: this.#malformed, dropped: this.#dropped, roundTrips: roundTrips.snapshot() }
+  }
+
   partition(channel: string): number {
     return this.#keys.partition(channel)
   }
@@ -131,7 +138,10 @@ export class RedisBroker implements Broker {
 
   publishLive(channel: string, body: string): void {
     const payload = printLive(this.#node, body)
-    if (this.#liveBytes + payload.length > LIVE_BYTES) return
+    if (this.#liveBytes + payload.length > LIVE_BYTES) {
+      this.#dropped++
+      return
+    }
     const name = this.#partition(this.partition(channel)).announce(channel)
     const sent = this.#links.send(name, payload, () => {
       this.#liveBytes -= payload.length

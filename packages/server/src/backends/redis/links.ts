@@ -1,6 +1,7 @@
 /** A node's two connections to Redis, one for commands and one that listens; used by the broker. */
 import { type Outcome, RealtimeError } from '@rt/protocol'
 import type { Redis } from 'ioredis'
+import { Histogram } from '../../histogram'
 import type { Script } from './scripts/scripts'
 
 export interface LinksOptions {
@@ -45,7 +46,10 @@ export class Links {
   readonly #listener: LinksListener
   readonly #commands: Link
   readonly #listening: Link
+  /** Answered calls on either connection. */
+  readonly roundTrips = new Histogram()
   #up = false
+  #losses = 0
   #deaf = 0
   /** When the last message came, on the monotonic clock. */
   #heard = 0
@@ -56,7 +60,11 @@ export class Links {
   constructor(options: LinksOptions, listener: LinksListener) {
     this.#options = options
     this.#listener = listener
-    const changed = { opened: () => this.#opened(), lost: (link: Link) => this.#lost(link) }
+    const changed: LinkEvents = {
+      opened: () => this.#opened(),
+      lost: (link) => this.#lost(link),
+      answered: (ms) => this.roundTrips.record(ms),
+    }
     this.#commands = new Link(options.connect, options.timeout, changed, async (redis) => {
       for (const script of options.scripts) await redis.script('LOAD', script.text).catch(ignoreReply)
     })
@@ -73,6 +81,11 @@ export class Links {
   /** True while both connections lead to the same Redis. */
   get up(): boolean {
     return this.#up
+  }
+
+  /** How often one of them was lost while both were there. */
+  get losses(): number {
+    return this.#losses
   }
 
   /** How often the listening connection was found open but deaf. */
@@ -187,6 +200,7 @@ export class Links {
   #lost(link: Link): void {
     if (!this.#up) return
     this.#up = false
+    this.#losses++
     clearTimeout(this.#watch)
     // Whoever is told `down` takes every subscription for gone, so it must be.
     if (link === this.#commands) this.#listening.drop()
@@ -224,6 +238,7 @@ export class Links {
 interface LinkEvents {
   opened(): void
   lost(link: Link): void
+  answered(ms: number): void
 }
 
 /**
@@ -291,9 +306,11 @@ class Link {
       }, this.#timeout)
       this.#pending.add(fail)
       this.#cork(redis)
+      const sent = performance.now()
       send(redis, identity).then(
         (value) => {
           done()
+          this.#events.answered(performance.now() - sent)
           resolve(value)
         },
         (error: unknown) => {

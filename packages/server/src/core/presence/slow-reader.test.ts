@@ -3,6 +3,7 @@ import { FakeClock } from '@rt/protocol/fake-clock'
 import { expect, test } from 'vitest'
 import { MemoryStore } from '../../backends/memory/broker'
 import type { OutItem } from '../../ports/connection'
+import { Counters } from '../counters'
 import { createHub } from '../hub'
 import { CHANNEL, GRACE, LINGER, TTL } from './presence.fixture'
 
@@ -16,6 +17,7 @@ async function setUp() {
   const hub = createHub({
     broker,
     clock,
+    counters: new Counters(),
     node: 'node',
     heartbeat: 20_000,
     life: 2_000_000,
