@@ -47,7 +47,23 @@ describe('commands', () => {
 })
 
 describe('events', () => {
-  it.each(['', '<html>', '{}', '[1]', '[{}]', '[{"type":1}]', 'null'])('%j is not from our server', (text) => {
+  it.each([
+    ...['', '<html>', '{}', '[1]', '[{}]', '[{"type":1}]', 'null', '[{"type":"beat"},{"type":"bye","error":null}]'],
+    '[{"type":"message","channel":"a","messageId":"m","data":1}]',
+    '[{"type":"message","channel":"a","id":"1","messageId":"m","data":1}]',
+    '[{"type":"message","channel":"a","id":"1-1","messageId":"m"}]',
+    '[{"type":"message","channel":"a","id":"1-1","messageId":"m","bytes":"*"}]',
+    '[{"type":"subscribed","channel":"a","id":"1-1","epoch":"1-0","history":[null]}]',
+    '[{"type":"subscribed","channel":"a","id":"1-1"}]',
+    '[{"type":"members","channel":"a","id":"1-1","at":"","known":true,"members":[{}]}]',
+    '[{"type":"presence","channel":"a","id":"1-1","at":"","changes":[null]}]',
+    '[{"type":"result","ref":1}]',
+    '[{"type":"hello","heartbeat":0}]',
+  ])('%j is not from our server', (text) => {
     expect(decodeEvents(text)).toBeNull()
+  })
+
+  it('and members that are not known may come with later servers', () => {
+    expect(decodeEvents('[{"type":"later","id":7},{"type":"absent","channel":"a","more":{}}]')).toHaveLength(2)
   })
 })

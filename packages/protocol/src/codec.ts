@@ -2,6 +2,7 @@
 
 import { isBase64 } from './bytes'
 import { RealtimeError } from './errors'
+import { isServerEvent } from './events'
 import type { Command, Json, OpenCommand, ServerEvent, WatchRequest } from './frames'
 import { limits, times } from './limits'
 import { isChannelName } from './names'
@@ -189,9 +190,7 @@ export function isMessageId(value: unknown): value is string {
 export function decodeEvents(text: string): ServerEvent[] | null {
   try {
     const value: unknown = JSON.parse(text)
-    if (!Array.isArray(value) || !value.every((event) => isRecord(event) && typeof event['type'] === 'string'))
-      return null
-    return value as ServerEvent[]
+    return Array.isArray(value) && value.every(isServerEvent) ? value : null
   } catch {
     return null
   }

@@ -181,9 +181,9 @@ export function errorFromBody(body: Partial<ErrorBody>): RealtimeError {
   const code = typeof body.code === 'string' && Object.hasOwn(errorTable, body.code) ? body.code : 'internal'
   return new RealtimeError(code, typeof body.message === 'string' ? body.message : 'The other end reported an error.', {
     ...(typeof body.hint === 'string' && { hint: body.hint }),
-    ...(body.outcome !== undefined && { outcome: body.outcome }),
+    ...((body.outcome === 'failed' || body.outcome === 'unknown') && { outcome: body.outcome }),
     ...(typeof body.retryAfter === 'number' && { retryAfter: body.retryAfter }),
-    ...(body.issues !== undefined && { issues: body.issues }),
+    ...(Array.isArray(body.issues) && { issues: body.issues }),
   })
 }
 

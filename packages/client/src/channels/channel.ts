@@ -3,6 +3,7 @@ import {
   errorFromBody,
   type HistoryItem,
   type Id,
+  isHistory,
   type Json,
   limits,
   payloadOf,
@@ -82,7 +83,8 @@ export class Channel implements AsyncIterable<AnyMessage> {
 
   async history({ last }: { readonly last: number }): Promise<AnyMessage[]> {
     const value = await this.#port.execute({ type: 'history', channel: this.name, last }, undefined)
-    return (value as readonly HistoryItem[]).map((item) => this.#message(item))
+    if (!isHistory(value)) throw new RealtimeError('internal', 'What the server answered is no history.')
+    return value.map((item) => this.#message(item))
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<AnyMessage> {

@@ -1,5 +1,5 @@
 /** Who is where in one channel, as the application holds it: the list with its listeners, and the membership of this client. Made by a channel, fed by it. */
-import type { Json } from '@rt/protocol'
+import { isMemberList, type Json, RealtimeError } from '@rt/protocol'
 import { call } from '../listeners'
 import type { ChannelPresence, PresenceChangeOf, PresenceList } from '../types'
 import type { Order } from './outbox'
@@ -56,10 +56,9 @@ export class Presence implements ChannelPresence {
   }
 
   async get(): Promise<PresenceList> {
-    const { members, known } = (await this.#port.execute(
-      { type: 'list', channel: this.#channel },
-      undefined,
-    )) as PresenceList
+    const value = await this.#port.execute({ type: 'list', channel: this.#channel }, undefined)
+    if (!isMemberList(value)) throw new RealtimeError('internal', 'What the server answered is no list of members.')
+    const { members, known } = value
     return { members, known }
   }
 

@@ -4,6 +4,9 @@ import type { Clock, Timer } from '@rt/protocol'
 /** A time that does not come. */
 export const NEVER = Number.POSITIVE_INFINITY
 
+/** What a platform's timer makes of a longer time (ms) is one millisecond. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
 export class Alarm {
   readonly #clock: Clock
   readonly #ring: () => void
@@ -15,7 +18,7 @@ export class Alarm {
     this.#ring = ring
   }
 
-  /** Sets it for this monotonic time. One that is set for earlier stays, since who is woken looks again; {@link NEVER} takes it back. */
+  /** Sets it for this monotonic time; for one that is weeks away it rings once before. One that is set for earlier stays, since who is woken looks again; {@link NEVER} takes it back. */
   set(at: number): void {
     if (at === NEVER) this.#clear()
     if (at >= this.#at) return
@@ -27,7 +30,7 @@ export class Alarm {
         this.#at = NEVER
         this.#ring()
       },
-      Math.max(0, at - this.#clock.monotonic()),
+      Math.min(Math.max(0, at - this.#clock.monotonic()), LONGEST_TIMER),
     )
   }
 

@@ -9,6 +9,8 @@ export const deadlines = {
   second: 3000,
   /** How long the first rung is alone before the next one is tried beside it. */
   stagger: 250,
+  /** How long a stream is used at least, though its server says that it ends at once: else one that always says so would be asked in a circle. */
+  used: 1000,
   /** How long a POST of commands may take. */
   post: 10_000,
 } as const

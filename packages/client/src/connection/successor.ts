@@ -145,7 +145,7 @@ export class Successor {
   /** When to call {@link tick}. */
   nextAt(): number {
     const { streams, live } = this.#options
-    const renewAt = live() ? (streams.current?.renewAt ?? NEVER) : NEVER
+    const renewAt = live() && streams.current !== null ? renewalOf(streams.current) : NEVER
     return Math.min(this.#climbAt, this.#replaceAt, renewAt)
   }
 
@@ -153,7 +153,7 @@ export class Successor {
   tick(current: Attempt): void {
     const { streams, ladder, now } = this.#options
     const free = streams.all.size === 1
-    if (this.#replaceAt <= now() || current.renewAt <= now()) {
+    if (this.#replaceAt <= now() || renewalOf(current) <= now()) {
       this.#replaceAt = current.renewAt = NEVER
       if (free) streams.launch(current.rung, 'replace')
       else this.#replaceAt = now() + deadlines.second
@@ -216,4 +216,9 @@ export class Successor {
     const { current } = streams
     return this.#failures > 2 && current?.version !== version() && !current?.link.inPlace
   }
+}
+
+/** When to open the successor of a stream that ends by plan. */
+function renewalOf({ renewAt, provenAt }: Attempt): number {
+  return Math.max(renewAt, provenAt + deadlines.used)
 }

@@ -1,5 +1,13 @@
 /** The stream as polls: `long-poll` lets the server hold each one, `poll` asks, goes and comes back. Opened by the connection. */
-import { type Clock, type PollBody, PROTOCOL_VERSION, type ServerEvent, type Timer, times } from '@rt/protocol'
+import {
+  type Clock,
+  isPollBody,
+  type PollBody,
+  PROTOCOL_VERSION,
+  type ServerEvent,
+  type Timer,
+  times,
+} from '@rt/protocol'
 import { asksForNothing } from '../asks-for-nothing'
 import type { Closed, Transport } from '../ports/transport'
 import { type Endpoint, refusal, requestStream } from './http'
@@ -11,9 +19,14 @@ const SHORTEST_HOLD = 6
 const AT_ONCE = 1000
 /** Pauses (ms) after the polls in a row that a node refused which is about to go: balancers take a moment to leave it out. */
 const ELSEWHERE = [0, 250, 500, 1000, 2000] as const
+/** So many polls in a row that were answered within `pace` (ms) each are too many: from then on one comes in so many milliseconds. */
+const RUSH = { polls: 20, pace: 50 } as const
+/** The longest pause (ms) that a server may ask for: a week. */
+const LONGEST_PAUSE = 604_800_000
 
 export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: Clock): Transport {
   let hold = rung === 'long-poll' ? HOLD : 0
+  let rush = 0
 
   return {
     rung,
@@ -91,7 +104,7 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
           if (signal.aborted) return
           if (body === null) throw await refusal(response)
           etag = response.headers.get('etag') ?? undefined
-          next = body.next
+          next = Math.min(body.next, LONGEST_PAUSE)
           if (next > 0) floor = next
           const held = wait > 0 && (body.events.length > 0 || clock.monotonic() - asked >= AT_ONCE)
           if (wait > 0 && !held) next = Math.max(next, AT_ONCE)
@@ -110,8 +123,10 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
         }
         if (closed || signal.aborted) return
         sentOn = failures = 0
+        rush = clock.monotonic() - asked < RUSH.pace ? rush + 1 : 0
+        const least = rush > RUSH.polls ? RUSH.pace : 0
         // Behind the events: a valid answer is the proof.
-        const pause = hold > 0 ? next : Math.max(next, start.pause())
+        const pause = Math.max(next, least, hold > 0 ? 0 : start.pause())
         listener.alive(pause)
         if (closed || signal.aborted) return
         timer = clock.setTimeout(poll, pause)
@@ -141,8 +156,6 @@ const WELL: ServerEvent = { type: 'status', broker: 'ok' }
 /** The body of an answer to a poll; null when it is somebody else's. */
 export async function readPoll(response: Response): Promise<PollBody | null> {
   if (response.headers.get('content-type')?.includes('json') !== true) return null
-  const body = (await response.json()) as Partial<PollBody> | null
-  if (body === null || !Array.isArray(body.events) || typeof body.cursor !== 'string' || typeof body.next !== 'number')
-    return null
-  return body as PollBody
+  const body: unknown = await response.json()
+  return isPollBody(body) ? body : null
 }
