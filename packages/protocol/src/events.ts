@@ -6,6 +6,8 @@ import { isId } from './ids'
 type Check = (value: unknown) => boolean
 
 const isText: Check = (value) => typeof value === 'string'
+/** What is sent back as it is, in a query too. */
+const isOpaque: Check = (value) => typeof value === 'string' && /^[!-~]{0,4096}$/.test(value)
 const isFlag: Check = (value) => typeof value === 'boolean'
 const isNumber: Check = Number.isFinite
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -17,11 +19,11 @@ const listOf =
 
 /** The same name means the same in each event. */
 const members = new Map<string, Check>([
-  ...['channel', 'cursor', 'identity', 'messageId', 'from', 'source', 'reason', 'at'].map(
-    (name) => [name, isText] as const,
-  ),
+  ...['channel', 'identity', 'messageId', 'from', 'source', 'reason'].map((name) => [name, isText] as const),
   ...['life', 'seq', 'after', 'ref', 'retryAfter'].map((name) => [name, isNumber] as const),
   ['heartbeat', (value) => isNumber(value) && (value as number) > 0],
+  ['cursor', isOpaque],
+  ['at', isOpaque],
   ['id', isId],
   ['epoch', isId],
   ['known', isFlag],

@@ -47,6 +47,8 @@ export interface Attempt {
   /** The node does not reach its broker. */
   degraded: boolean
   bye: ByeEvent | null
+  /** Its one `beat` with `after` came. */
+  spaced: boolean
   /** Commands about channels and members that wait for `hello`. */
   readonly outgoing: Command[]
 }
@@ -75,6 +77,7 @@ export function createAttempt(
     outdated: false,
     degraded: false,
     bye: null,
+    spaced: false,
     outgoing: [],
   }
 }

@@ -210,7 +210,8 @@ export class Streams {
         // The link may stay open until then; if not, the wait is the same.
         if (event.retryAfter !== undefined) attempt.renewAt = now + event.retryAfter
       }
-      if (event.type === 'beat' && event.after !== undefined && !attempt.relayed) {
+      if (event.type === 'beat' && event.after !== undefined && !attempt.relayed && !attempt.spaced) {
+        attempt.spaced = true
         this.#listener.spaced(attempt, now - attempt.helloAt < event.after / 2)
         if (!this.#open.has(attempt)) return
       }

@@ -1,5 +1,5 @@
 /** The stream as server-sent events over fetch, which unlike EventSource can send headers and survives a 502. Opened by the connection. */
-import { decodeEvents } from '@rt/protocol'
+import { decodeEvents, isServerEvent } from '@rt/protocol'
 import type { Closed, Transport } from '../ports/transport'
 import { createEventStream } from './event-stream'
 import { type Endpoint, refusal, requestStream } from './http'
@@ -36,9 +36,11 @@ export function sse(endpoint: Endpoint, post = false): Transport {
               if (!signal.aborted) listener.events(events ?? [])
             },
             id(cursor) {
-              if (signal.aborted) return
+              const event = { type: 'cursor', cursor } as const
+              if (!isServerEvent(event)) foreign = true
+              if (foreign || signal.aborted) return
               listener.alive()
-              if (!signal.aborted) listener.events([{ type: 'cursor', cursor }])
+              if (!signal.aborted) listener.events([event])
             },
             comment() {
               if (!signal.aborted) listener.alive()
