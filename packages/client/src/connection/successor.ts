@@ -218,7 +218,7 @@ export class Successor {
   }
 }
 
-/** When to open the successor of a stream that ends by plan. */
-function renewalOf({ renewAt, provenAt }: Attempt): number {
-  return Math.max(renewAt, provenAt + deadlines.used)
+/** When to open the successor of a stream that ends by plan. What another tab says is no server's. */
+function renewalOf({ renewAt, provenAt, relayed }: Attempt): number {
+  return relayed ? renewAt : Math.max(renewAt, provenAt + deadlines.used)
 }

@@ -221,7 +221,7 @@ describe('a tab that begins to ride', () => {
     browser.answer = ({ cursor, fresh }) =>
       fresh.length > 0 || ++polls < 3
         ? {}
-        : { events: [messageOf('x', 1), messageOf('x', 2)], cursor: `after ${cursor}` }
+        : { events: [messageOf('x', 1), messageOf('x', 2)], cursor: `after-${cursor}` }
     const b = browser.tab('b')
     await b.connect('x')
     a.link?.message('x', 3)
