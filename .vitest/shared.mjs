@@ -17,7 +17,7 @@ export const protocolSource = [{ find: /^@rt\/protocol$/, replacement: source('p
 /** The published doors as sources, so that a change of a source (a mutation) shows without a build. */
 export const doorSources = [
   { find: /^@rt\/(server|client)$/, replacement: source('$1/src/index.ts') },
-  { find: /^@rt\/server\/redis$/, replacement: source('server/src/redis.ts') },
+  { find: /^@rt\/server\/(redis|prometheus|opentelemetry)$/, replacement: source('server/src/$1.ts') },
   { find: /^@rt\/(server|client)\/testing$/, replacement: source('$1/src/testing/index.ts') },
   { find: /^@rt\/(server|client)\/internal$/, replacement: source('$1/src/testing/internal.ts') },
   { find: /^@rt\/client\/react$/, replacement: source('client/src/react/index.ts') },

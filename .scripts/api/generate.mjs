@@ -11,6 +11,8 @@ import { root } from '../lib.mjs'
 const DOORS = {
   server: 'server/src/index.ts',
   'server-redis': 'server/src/redis.ts',
+  'server-prometheus': 'server/src/prometheus.ts',
+  'server-opentelemetry': 'server/src/opentelemetry.ts',
   'server-testing': 'server/src/testing/index.ts',
   client: 'client/src/index.ts',
   'client-react': 'client/src/react/index.ts',

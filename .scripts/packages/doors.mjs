@@ -5,7 +5,12 @@ import { root } from '../lib.mjs'
 import { install } from './project.mjs'
 
 /** Doors that need an optional peer; every other one must load without any. */
-const PEERS = { '@rt/server/redis': ['ioredis@6'], '@rt/client/react': ['react@19', '@types/react@19'] }
+const PEERS = {
+  '@rt/server/redis': ['ioredis@6'],
+  '@rt/server/prometheus': ['prom-client@15'],
+  '@rt/server/opentelemetry': ['@opentelemetry/api@1'],
+  '@rt/client/react': ['react@19', '@types/react@19'],
+}
 
 const tsc = join(root, 'node_modules', '.bin', 'tsc')
 

@@ -56,18 +56,18 @@ export async function checkSizes(folder, report) {
   }
 }
 
-/** The server's main door must not load ioredis, nor anything else but Node's own modules and `ws`. */
+/** The server's main door must not load an optional peer, nor anything else but Node's own modules and `ws`. */
 export async function checkServerImports(folder, report) {
   const { metafile } = await esbuild().build({
     ...options(folder, `export * from '@rt/server'`),
     platform: 'node',
-    external: ['ws', 'ioredis'],
+    external: ['ws', 'ioredis', 'prom-client', '@opentelemetry/api'],
   })
   const outside = Object.values(metafile.outputs)
     .flatMap(({ imports }) => imports)
     .flatMap(({ path, external }) => (external && path !== 'ws' && !isBuiltin(path) ? [path] : []))
   report.check(
-    'server: the main door loads no ioredis',
+    'server: the main door loads no optional peer',
     outside.length > 0 ? `It imports ${outside.join(', ')}.` : undefined,
   )
 }

@@ -4,7 +4,13 @@ import { defineConfig } from 'tsup'
 const quick = process.env.RT_BUILD === 'js'
 
 export default defineConfig({
-  entry: { index: 'src/index.ts', redis: 'src/redis.ts', 'testing/index': 'src/testing/index.ts' },
+  entry: {
+    index: 'src/index.ts',
+    redis: 'src/redis.ts',
+    prometheus: 'src/prometheus.ts',
+    opentelemetry: 'src/opentelemetry.ts',
+    'testing/index': 'src/testing/index.ts',
+  },
   format: 'esm',
   target: 'es2022',
   platform: 'node',

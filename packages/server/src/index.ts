@@ -45,6 +45,7 @@ export {
   type ReadResult,
 } from './ports/broker'
 export type { Identity, TransportName } from './ports/connection'
+export type { Health, HealthReason } from './ports/health'
 export type { BrokerMetrics, CodeCounts, Metrics, PublishOutcome, Refused } from './ports/metrics'
 export type {
   EnterRequest,
@@ -59,6 +60,7 @@ export type {
 export {
   type CloseOptions,
   createRealtime,
+  type HealthCheck,
   type Realtime,
   type ServerPublishOptions,
   type StoredMessage,

@@ -226,12 +226,12 @@ describe.skipIf(!process.env['REDIS_SERVER'])('metrics of a node on Redis', () =
     const node = start(redis(store.url))
     try {
       await node.publish('news', { n: 1 })
-      await vi.waitFor(() => expect(node.metrics().broker).toMatchObject({ up: true, losses: 0, deaf: 0 }), 5000)
+      await vi.waitFor(() => expect(node.metrics().broker).toMatchObject({ state: 'up', losses: 0, deaf: 0 }), 5000)
       const { roundTrips } = node.metrics().broker as NonNullable<Metrics['broker']>
       expect(roundTrips.counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0)
       expect(roundTrips.sum).toBeGreaterThan(0)
       await store.kill()
-      await vi.waitFor(() => expect(node.metrics().broker).toMatchObject({ up: false, losses: 1 }), 5000)
+      await vi.waitFor(() => expect(node.metrics().broker).toMatchObject({ state: 'away', losses: 1 }), 5000)
       await expect(node.publish('news', { n: 2 })).rejects.toMatchObject({ code: 'broker_unavailable' })
       expect(node.metrics().publications).toMatchObject({ stored: 1, failed: 1 })
     } finally {

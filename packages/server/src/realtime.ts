@@ -28,10 +28,18 @@ import { createPublishing } from './core/publishing'
 import { createSequence } from './core/sequence'
 import { createStateOf } from './core/state'
 import { type Duration, milliseconds } from './duration'
-import { createFetchHandler, type FetchHandler } from './hosts/fetch'
-import { type AttachOptions, attach, createNodeHandler, type NodeHandler, type NodeServer } from './hosts/node'
+import { createFetchHandler, createHealthFetch, type FetchHandler } from './hosts/fetch'
+import {
+  type AttachOptions,
+  attach,
+  createHealthHandler,
+  createNodeHandler,
+  type NodeHandler,
+  type NodeServer,
+} from './hosts/node'
 import { type RealtimeOptions, readSettings } from './options'
 import type { Identity } from './ports/connection'
+import type { Health, HealthReason } from './ports/health'
 import type { Metrics } from './ports/metrics'
 
 /** One publication of a channel's history. */
@@ -99,6 +107,22 @@ export interface ServerPresence<C extends Contract = Contract> {
   ): Promise<{ readonly ids: readonly string[]; readonly cursor: string | null }>
 }
 
+/** How this node does, for a person and for a balancer. */
+export interface HealthCheck {
+  /** How it does now. */
+  (): Health
+  /**
+   * Answers with it as `(req, res)` for node:http, Express, Fastify: 200 when the node is ready, else 503. Under a path that ends with `/live` 200
+   * whenever the process answers.
+   *
+   * @example
+   * app.get('/health/:what', rt.health.handler) // /health/ready for the balancer, /health/live for who restarts processes
+   */
+  readonly handler: NodeHandler
+  /** The same as a web-standard function, for Next.js, Hono, Bun, Deno. */
+  readonly fetch: FetchHandler
+}
+
 /** A running node: what createRealtime returns. `typeof rt` is all that a client needs to know of it, as a type. */
 export interface Realtime<C extends Contract = Contract> extends Declares<C> {
   /**
@@ -130,6 +154,15 @@ export interface Realtime<C extends Contract = Contract> extends Declares<C> {
     channel: Name,
     options?: { readonly identity?: Identity | null },
   ): Promise<For<C, Name>['state']>
+
+  /**
+   * Whether new clients should come here, and why not: while it drains, while the broker is away for more than 5 s, and while its link to the broker is
+   * deaf.
+   *
+   * @example
+   * rt.health() // { live: true, ready: false, reasons: ['draining'] }
+   */
+  readonly health: HealthCheck
 
   /**
    * What this node has done since its start, and what it holds now. `@rt/server/prometheus` and `@rt/server/opentelemetry` take it from here.
@@ -234,6 +267,8 @@ const LINGER = 30_000
 const RING_SIZE = 1000
 /** Longest drain in milliseconds. */
 const LONGEST_DRAIN = 3_600_000
+/** Milliseconds for which the broker may be away before balancers are told: a failover takes some seconds, and the other nodes see the same. */
+const AWAY = 5_000
 /** Bytes that one page of a log may have before its stream is flushed. */
 const PAGE_BYTES = 256 * 1024
 
@@ -320,6 +355,15 @@ export function createRealtime(
 
   const fetch = createFetchHandler(gateway, clock)
   const sequence = createSequence()
+
+  function health(): Health {
+    const reasons: HealthReason[] = []
+    if (gateway.draining) reasons.push('draining')
+    if (broker.metrics?.().state === 'deaf') reasons.push('broker_deaf')
+    else if (hub.away > AWAY) reasons.push('broker_away')
+    return { live: true, ready: reasons.length === 0, reasons }
+  }
+
   let closing: Promise<void> | null = null
   let closed = false
   const demandOpen = (): void => {
@@ -393,8 +437,10 @@ export function createRealtime(
       await tell({ type: 'recheck', channel })
     },
 
+    health: Object.assign(health, { handler: createHealthHandler(health), fetch: createHealthFetch(health) }),
     metrics() {
       return counters.snapshot({
+        ready: health().ready,
         subscriptions: gateway.subscriptions(),
         channels: hub.channels,
         broker: broker.metrics?.() ?? null,

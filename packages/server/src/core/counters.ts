@@ -51,7 +51,7 @@ export class Counters {
   }
 
   /** A copy, with what is not counted but looked up. */
-  snapshot(now: Pick<Metrics, 'subscriptions' | 'channels' | 'broker'>): Metrics {
+  snapshot(now: Pick<Metrics, 'ready' | 'subscriptions' | 'channels' | 'broker'>): Metrics {
     const { latency, ...plain } = this
     return { ...structuredClone(plain), latency: latency.snapshot(), ...now }
   }

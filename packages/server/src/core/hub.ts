@@ -69,6 +69,8 @@ class NodeHub implements Hub, StreamHost {
   #dirty: StreamConnection[] = []
   readonly #degraded = new Set<Feed>()
   readonly #patience = new Map<Feed, Timer>()
+  /** Partitions that are not heard, and since when on the monotonic clock. */
+  readonly #awaySince = new Map<Feed, number>()
   #cursorParts: readonly string[] = []
   #cursorText = printCursor(1, [])
   #sequence = 0
@@ -100,6 +102,7 @@ class NodeHub implements Hub, StreamHost {
         linger,
         onStatus: () => this.#status(feed),
       })
+      this.#awaySince.set(feed, Number.NEGATIVE_INFINITY)
       return feed
     })
     this.presence = new Presence({ broker, clock, node, linger, ...options.presence })
@@ -143,6 +146,11 @@ class NodeHub implements Hub, StreamHost {
 
   get channels(): number {
     return this.#feeds.reduce((sum, feed) => sum + feed.used, 0)
+  }
+
+  get away(): number {
+    if (this.#awaySince.size === 0) return 0
+    return this.clock.monotonic() - Math.min(...this.#awaySince.values())
   }
 
   drain(ms: number): Promise<void> {
@@ -209,6 +217,8 @@ class NodeHub implements Hub, StreamHost {
 
   /** Tells clients about a partition that is away for longer than a blink, and when it is back. */
   #status(feed: Feed): void {
+    if (feed.up) this.#awaySince.delete(feed)
+    else this.#awaySince.set(feed, this.clock.monotonic())
     const waiting = this.#patience.get(feed)
     if (feed.up) {
       if (waiting !== undefined) this.clock.clearTimeout(waiting)

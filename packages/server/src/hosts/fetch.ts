@@ -1,8 +1,10 @@
 /** The fetch host: serves the endpoint where a server is a function from web Request to Response; called by `rt.fetch` and `rt.handlers`. */
 import { type Clock, RealtimeError, systemClock } from '@rt/protocol'
 import type { Gateway } from '../ports/gateway'
+import type { Health } from '../ports/health'
 import type { ByteSink, HttpReply, HttpRequest } from '../ports/http'
 import { createEndpoint } from '../transports/endpoint'
+import { healthReply } from '../transports/health'
 import { invalid } from '../transports/reply'
 
 /** Answers SSE, polls and commands. Never rejects. */
@@ -20,6 +22,14 @@ export function createFetchHandler(gateway: Gateway, clock: Clock = systemClock)
     if ('stream' in reply)
       return new Response(streamOf(reply.stream, closing), { status: reply.status, headers: reply.headers })
     return new Response(reply.body, { status: reply.status, headers: reply.headers })
+  }
+}
+
+/** Answers health checks. */
+export function createHealthFetch(health: () => Health): FetchHandler {
+  return async (request) => {
+    const { status, headers, body } = healthReply(health(), new URL(request.url).pathname)
+    return new Response(request.method === 'HEAD' ? null : body, { status, headers: { ...headers } })
   }
 }
 

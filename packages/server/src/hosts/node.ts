@@ -5,8 +5,10 @@ import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { type Clock, RealtimeError, systemClock, toRealtimeError } from '@rt/protocol'
 import type { Gateway } from '../ports/gateway'
+import type { Health } from '../ports/health'
 import type { HttpReply, HttpRequest } from '../ports/http'
 import { createEndpoint, type Endpoint } from '../transports/endpoint'
+import { healthReply } from '../transports/health'
 import { refuseUpgrade } from '../transports/refuse-upgrade'
 import { type CompleteReply, errorReply, invalid } from '../transports/reply'
 
@@ -67,6 +69,16 @@ export function createNodeHandler(gateway: Gateway, clock: Clock = systemClock):
       if (next !== undefined && !isMeant(req, gateway.path)) next()
       else void serve(site, req, res, 'body' in req ? req.body : undefined)
     }
+  }
+}
+
+/** Answers health checks. */
+export function createHealthHandler(health: () => Health): NodeHandler {
+  return (req: IncomingMessage | FastifyRequestLike, res: ServerResponse | FastifyReplyLike): void => {
+    if ('raw' in res) res.hijack()
+    const [raw, reply] = ['raw' in req ? req.raw : req, 'raw' in res ? res.raw : res]
+    const { status, headers, body } = healthReply(health(), targetOf(raw.url).split('?', 1)[0] as string)
+    reply.writeHead(status, { ...headers }).end(body)
   }
 }
 

@@ -75,6 +75,8 @@ export interface PresenceDesk {
 
 export interface Hub {
   readonly presence: PresenceDesk
+  /** For how many milliseconds some part of the log has not been heard: 0 while all is; Infinity when it never was. */
+  readonly away: number
   /** How many channels somebody hears here now. */
   readonly channels: number
   /** Starts a stream: `hello` is printed at once. */

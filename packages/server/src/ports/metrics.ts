@@ -14,9 +14,9 @@ export type Refused = 'request' | 'channel' | 'command'
 
 /** How the broker of a node does that asks over a network. */
 export interface BrokerMetrics {
-  /** The node can publish and hear now. */
-  readonly up: boolean
-  /** How often it could not any more. */
+  /** `up`: the node can publish and hear now. `deaf`: its link that listens was open but delivered nothing, and there is no new one yet. */
+  readonly state: 'up' | 'away' | 'deaf'
+  /** How often it was not `up` any more. */
   readonly losses: number
   /** How often the link that listens was open but delivered nothing. */
   readonly deaf: number
@@ -30,6 +30,8 @@ export interface BrokerMetrics {
 
 /** What a node has done and what it holds now: what `rt.metrics()` returns. Counts grow from the start of the process; times are milliseconds. */
 export interface Metrics {
+  /** Whether new clients should come: see `rt.health()`. */
+  readonly ready: boolean
   /** Connections that are open now. A poll is one while it is held. */
   readonly connections: Readonly<Record<TransportName, number>>
   /** Connections that were opened. */
@@ -65,4 +67,9 @@ export interface Metrics {
   readonly refusals: Readonly<Record<Refused, CodeCounts>>
   /** Null for a broker in this process. */
   readonly broker: BrokerMetrics | null
+}
+
+/** Whose metrics: an `rt` of createRealtime. */
+export interface Measured {
+  metrics(): Metrics
 }

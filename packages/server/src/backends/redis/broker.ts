@@ -106,8 +106,15 @@ export class RedisBroker implements Broker {
   }
 
   metrics(): BrokerMetrics {
-    const { up, losses, deaf, roundTrips } = this.#links
-    return { up, losses, deaf, malformed: this.#malformed, dropped: this.#dropped, roundTrips: roundTrips.snapshot() }
+    const { state, losses, deaf, roundTrips } = this.#links
+    return {
+      state,
+      losses,
+      deaf,
+      malformed: this.#malformed,
+      dropped: this.#dropped,
+      roundTrips: roundTrips.snapshot(),
+    }
   }
 
   partition(channel: string): number {

@@ -51,6 +51,8 @@ export class Links {
   #up = false
   #losses = 0
   #deaf = 0
+  /** Found deaf, and not up since. */
+  #isDeaf = false
   /** When the last message came, on the monotonic clock. */
   #heard = 0
   #watch: NodeJS.Timeout | undefined
@@ -81,6 +83,10 @@ export class Links {
   /** True while both connections lead to the same Redis. */
   get up(): boolean {
     return this.#up
+  }
+
+  get state(): 'up' | 'away' | 'deaf' {
+    return this.#up ? 'up' : this.#isDeaf ? 'deaf' : 'away'
   }
 
   /** How often one of them was lost while both were there. */
@@ -192,6 +198,7 @@ export class Links {
       return
     }
     this.#up = true
+    this.#isDeaf = false
     this.#heard = performance.now()
     this.#watchFor(this.#options.silence)
     this.#listener.up()
@@ -229,6 +236,7 @@ export class Links {
         if (!current()) return
         if (this.#heard >= sent) return this.#watchFor(this.#options.silence)
         this.#deaf++
+        this.#isDeaf = true
         this.#listening.drop()
       })
     }, this.#options.patience)
