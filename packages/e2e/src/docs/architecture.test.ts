@@ -99,6 +99,15 @@ describe('beside the table', () => {
     expect(loadedBy('packages/server/src/redis.ts', false)).toContain('ioredis')
   })
 
+  it('no other door of the server loads prom-client or OpenTelemetry', () => {
+    for (const door of ['index', 'redis', 'testing/index']) {
+      const loaded = loadedBy(`packages/server/src/${door}.ts`, true)
+      expect(loaded).not.toContain('prom-client')
+      expect(loaded).not.toContain('@opentelemetry/api')
+    }
+    expect(loadedBy('packages/server/src/prometheus.ts', true)).toContain('prom-client')
+  })
+
   it('server and client do not import each other', () => {
     for (const [side, other] of [
       ['server', 'client'],

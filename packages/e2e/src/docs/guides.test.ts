@@ -155,10 +155,10 @@ describe.skipIf(!process.env['REDIS_SERVER'])('deploying', () => {
           ({ status }) => status,
           () => 0,
         )
-      await expect.poll(() => ask('/ready'), { timeout: 50_000 }).toBe(200)
+      await expect.poll(() => ask('/health/ready'), { timeout: 50_000 }).toBe(200)
       await redis.kill()
-      await expect.poll(() => ask('/ready'), { timeout: 50_000 }).toBe(503)
-      expect(await ask('/live')).toBe(200)
+      await expect.poll(() => ask('/health/ready'), { timeout: 50_000 }).toBe(503)
+      expect(await ask('/health/live')).toBe(200)
       child.kill('SIGTERM')
       expect(await exited).toEqual([0, null])
     } finally {
