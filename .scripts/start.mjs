@@ -48,7 +48,7 @@ if (!stamped(`${name}-install`, wanted) || !existsSync(join(demo, 'node_modules'
   stamp(`${name}-install`, wanted)
 }
 
-const parts = ['packages/protocol', 'packages/server', 'packages/client', `examples/${name}`]
+const parts = ['packages/protocol', 'packages/inspector', 'packages/server', 'packages/client', `examples/${name}`]
 const built = hashOf(
   filesUnder('pnpm-lock.yaml', 'tsconfig.base.json', ...parts).filter(
     (file) => !/\.test\.|\.tsbuildinfo$|next-env\.d\.ts$/.test(file),

@@ -99,7 +99,11 @@ const stages = [
     name: 'unit',
     // It waits for much of its time, and types never do.
     beside: 'types',
-    run: () => vitest(['protocol', 'server', 'client'], ['packages/protocol', 'packages/server', 'packages/client']),
+    run: () =>
+      vitest(
+        ['protocol', 'server', 'client', 'inspector'],
+        ['packages/protocol', 'packages/server', 'packages/client', 'packages/inspector'],
+      ),
   },
   {
     name: 'packages',

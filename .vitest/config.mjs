@@ -11,6 +11,7 @@ export default defineConfig({
       'packages/protocol/vitest.config.ts',
       'packages/server/vitest.config.ts',
       'packages/client/vitest.config.ts',
+      'packages/inspector/vitest.config.ts',
       'packages/e2e/vitest.config.ts',
       'packages/e2e/property/vitest.config.ts',
     ],

@@ -7,7 +7,7 @@ const PUBLISHED = ['server', 'client']
 /** What an installed package may bring along. */
 const DEPENDENCIES = { '@rt/server': ['ws'], '@rt/client': [] }
 /** Packages that are bundled, so that an installed one must not name them. */
-const PRIVATE = /['"](@rt\/protocol|@standard-schema\/spec|eventsource-parser)['"]/
+const PRIVATE = /['"](@rt\/protocol|@rt\/inspector\/\w+|@standard-schema\/spec|eventsource-parser)['"]/
 
 /** Returns the packed files by the packages' short names; null when one could not be packed. */
 export function pack(folder, report) {

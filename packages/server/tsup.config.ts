@@ -18,7 +18,7 @@ export default defineConfig({
   clean: !quick,
   silent: true,
   loader: { '.lua': 'text' },
-  noExternal: ['@rt/protocol', '@standard-schema/spec'],
+  noExternal: ['@rt/protocol', '@rt/inspector', '@standard-schema/spec'],
   // The types of @rt/protocol are inlined since tsconfig.json maps it to its source: as a package it would stay a name.
   dts: quick ? false : { resolve: ['@standard-schema/spec'] },
 })

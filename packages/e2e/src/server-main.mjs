@@ -12,7 +12,11 @@ const rt = createRealtime({
   broker,
   authenticate(request) {
     const header = request.headers.get('authorization')
-    if (header === null) return null
+    if (header === null) {
+      // What a page sends that was logged in.
+      const [, id] = /(?:^|; )user=(\w+)/.exec(request.headers.get('cookie') ?? '') ?? []
+      return id === undefined ? null : { id }
+    }
     const [, user] = /^Bearer user:(\w+)$/.exec(header) ?? []
     if (user !== undefined) return { id: user }
     if (header === 'Bearer expired') throw new RealtimeError('token_expired', 'This token has expired.')
@@ -40,7 +44,20 @@ const rt = createRealtime({
   },
 })
 
+const inspector = rt.inspector({ allow: ({ identity }) => identity?.id === 'admin' })
+
 const server = createServer((request, response) => {
+  const [path, query] = request.url.split('?', 2)
+  if (path === '/inspect') return inspector.handler(request, response)
+  if (path === '/login') {
+    response
+      .writeHead(302, {
+        'set-cookie': `user=${new URLSearchParams(query).get('user')}; HttpOnly`,
+        location: '/inspect',
+      })
+      .end()
+    return
+  }
   if (request.url === '/prototype') {
     // What a polluted prototype would show: `for in` finds only what somebody put there.
     const found = []

@@ -29,6 +29,7 @@ export type { Duration } from './duration'
 export type { HistogramSnapshot } from './histogram'
 export type { FetchHandler } from './hosts/fetch'
 export type { AttachOptions, NodeHandler, NodeServer } from './hosts/node'
+export type { Inspector, InspectorOptions } from './inspector/inspector'
 export type { RealtimeOptions } from './options'
 export {
   type Broker,

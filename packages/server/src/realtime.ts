@@ -37,6 +37,7 @@ import {
   type NodeHandler,
   type NodeServer,
 } from './hosts/node'
+import { createInspector, type Inspector, type InspectorControl, type InspectorOptions } from './inspector/inspector'
 import { type RealtimeOptions, readSettings } from './options'
 import type { Identity } from './ports/connection'
 import type { Health, HealthReason } from './ports/health'
@@ -124,7 +125,7 @@ export interface HealthCheck {
 }
 
 /** A running node: what createRealtime returns. `typeof rt` is all that a client needs to know of it, as a type. */
-export interface Realtime<C extends Contract = Contract> extends Declares<C> {
+export interface Realtime<C extends Contract = Contract, I extends Identity = Identity> extends Declares<C> {
   /**
    * Publishes as the app itself: the channel's `publish` rule is not asked, its schema is. Resolves when it is stored; on `live` channels (`id:
    * null`) when it is sent. Publications to one channel are stored in the order of the calls.
@@ -205,6 +206,16 @@ export interface Realtime<C extends Contract = Contract> extends Declares<C> {
    * export const { GET, POST, OPTIONS } = rt.handlers
    */
   readonly handlers: { readonly GET: FetchHandler; readonly POST: FetchHandler; readonly OPTIONS: FetchHandler }
+
+  /**
+   * A page that shows what the nodes do: connections, channels, rates, members, the tail of a channel, and a box to publish. Off unless mounted, and for nobody but
+   * whom `allow` lets in. It shows each node of the same broker on which this was called.
+   *
+   * @example
+   * const inspector = rt.inspector({ allow: ({ identity }) => identity?.role === 'admin' })
+   * app.all('/inspect', inspector.handler)
+   */
+  inspector(options?: InspectorOptions<I>): Inspector
 
   /**
    * Takes from an identity what it was let in with: its connections end within a second on every node, with `unauthenticated`, and polls and
@@ -296,7 +307,7 @@ export function createRealtime<
   Q,
   T,
   I extends Identity = never,
->(options: RealtimeOptions<I, S, D, W, Q, T>): Realtime<ContractFrom<S, D, W, Q, T>>
+>(options: RealtimeOptions<I, S, D, W, Q, T>): Realtime<ContractFrom<S, D, W, Q, T>, I>
 export function createRealtime(
   options: Omit<
     RealtimeOptions<Identity, Record<string, StandardSchemaV1>, unknown, unknown, unknown, unknown>,
@@ -312,11 +323,12 @@ export function createRealtime(
   const allowsOrigin = readOrigins(options.origins)
   const counters = new Counters()
 
+  const node = crypto.randomUUID()
   const hub = createHub({
     broker,
     clock,
     counters,
-    node: crypto.randomUUID(),
+    node,
     heartbeat: settings.heartbeat,
     life,
     outboxBytes,
@@ -355,6 +367,7 @@ export function createRealtime(
 
   const fetch = createFetchHandler(gateway, clock)
   const sequence = createSequence()
+  const inspectors = new Set<InspectorControl>()
 
   function health(): Health {
     const reasons: HealthReason[] = []
@@ -447,6 +460,24 @@ export function createRealtime(
       })
     },
 
+    inspector(inspectorOptions = {}) {
+      demandOpen()
+      const { control, ...inspector } = createInspector(inspectorOptions, {
+        ...settings,
+        app: gateway,
+        contract,
+        publishing,
+        readPayload,
+        hub,
+        node,
+        clock,
+        counters,
+        report,
+      })
+      inspectors.add(control)
+      return inspector
+    },
+
     attach: (server, attachOptions) => attach(server, gateway, attachOptions, clock),
     handler: createNodeHandler(gateway, clock),
     fetch,
@@ -461,7 +492,8 @@ export function createRealtime(
   return realtime
 
   function obey(order: Order, given: number, past: boolean): void {
-    if (order.type === 'revoke') for (const id of order.ids) gateway.revoke(id, given, past)
+    if (order.type === 'revoke')
+      for (const id of order.ids) for (const each of [gateway, ...inspectors]) each.revoke(id, given, past)
     // Whoever came later was asked then.
     else if (!past) gateway.recheck(order.channel)
   }
@@ -488,11 +520,12 @@ export function createRealtime(
   }
 
   async function end(drain: number): Promise<void> {
-    gateway.drain()
+    for (const each of [gateway, ...inspectors]) each.drain()
     // Until it is over the app may publish: what its other requests have begun is not cut off.
     if (drain > 0) await hub.drain(drain)
     closed = true
     orders.close()
+    for (const inspector of inspectors) inspector.close()
     hub.close()
     await broker.close()
   }

@@ -28,7 +28,7 @@ function roomOf(file: string): Room | undefined {
     .sort((a, b) => b.path.length - a.path.length)[0]
 }
 
-const sources = ['protocol', 'server', 'client']
+const sources = ['protocol', 'server', 'client', 'inspector']
   .flatMap((name) => filesIn(`packages/${name}/src`, /\.tsx?$/))
   .filter((file) => !/\.(test|test-d|fixture)\.tsx?$/.test(file))
 
@@ -159,7 +159,7 @@ describe('the rooms', () => {
     ]
       .map((file) => file.slice(0, file.lastIndexOf('/')))
       .filter((folder) => folder !== 'packages/e2e')
-    const src = /^packages\/(protocol|server|client)\/src$/
+    const src = /^packages\/(protocol|server|client|inspector)\/src$/
     const unnamed = [...new Set(folders)].filter(
       (folder) => !named.some((room) => folder === room || (folder.startsWith(`${room}/`) && !src.test(room))),
     )

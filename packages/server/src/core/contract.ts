@@ -102,6 +102,7 @@ function parsePattern(pattern: string): Part[] {
     }
     return { literal: part }
   })
+  if (pattern.startsWith(':')) throw new TypeError(`channels: '${pattern}': names that begin with ':' are rt's own.`)
   if (!isChannelName(pattern.replace(/[{}]/g, ''))) {
     throw new TypeError(
       `channels: '${pattern}' can match no channel name: 1 to ${limits.channelLength} of A–Z a–z 0–9 _ . : / @ + = ~ % ! -`,

@@ -37,6 +37,8 @@ export interface HeardChannel {
   attempt: Promise<void> | null
   /** The link carries it. */
   confirmed: boolean
+  /** How many came. */
+  publications: number
   linger: Timer | null
 }
 
@@ -76,6 +78,7 @@ export class Feed {
         ring: new Ring(this.#options.budget, this.#options.ringSize),
         attempt: null,
         confirmed: false,
+        publications: 0,
         linger: null,
       }
       this.#channels.set(name, channel)
@@ -108,6 +111,10 @@ export class Feed {
   /** How many channels somebody hears. */
   get used(): number {
     return this.#channels.size - this.#lingering.size
+  }
+
+  channels(): Iterable<HeardChannel> {
+    return this.#channels.values()
   }
 
   channel(name: string): HeardChannel | undefined {
@@ -162,6 +169,7 @@ export class Feed {
       return
     }
     this.position = id
+    channel.publications++
     if (channel.subscriptions.size === 0) return
     const item = messageItem(channel.name, entry)
     for (const subscription of channel.subscriptions) subscription.lane.deliver(subscription, id, item)

@@ -35,7 +35,7 @@ export interface GatewayOptions extends Pick<Gateway, 'heartbeat' | 'pollHold' |
   readonly authorize: Authorize
   readonly runCommand: RunCommand
   readonly stateOf: StateOf
-  readonly hub: Hub
+  readonly hub: Pick<Hub, 'open' | 'presence'>
   readonly clock: Clock
   readonly counters: Counters
   /** See `limits` in options.ts. */
@@ -76,6 +76,8 @@ export interface GatewayControl {
   subscriptions(): number
   /** The ids of those who are connected here, each once. */
   identities(): Set<string>
+  /** Every open connection, as it is now. */
+  connections(): Iterable<ConnectionInfo>
   /**
    * Ends the connections of this identity, and refuses it where it was issued before. `given`: milliseconds since 1970. `past`: before this node
    * heard of it, so that who asked the app since then stays.
@@ -85,8 +87,25 @@ export interface GatewayControl {
   recheck(channel: string): void
 }
 
+/** What can be told of an open connection. */
+export interface ConnectionInfo {
+  readonly id: string
+  readonly transport: TransportName
+  /** Identity id; null: nobody in particular. */
+  readonly identity: string | null
+  /** Milliseconds since 1970. */
+  readonly since: number
+  /** Number of its channels. */
+  readonly channels: number
+  /** Bytes that wait for it. */
+  readonly waiting: number
+}
+
 /** One open connection. */
 interface Admitted extends Caller {
+  readonly id: string
+  /** Milliseconds since 1970. */
+  readonly since: number
   readonly transport: TransportName
   readonly stream: NonNullable<Caller['stream']>
 }
@@ -254,6 +273,8 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
       },
     })
     const caller: Admitted = {
+      id,
+      since: clock.now(),
       transport,
       identity,
       sequence: createSequence(),
@@ -395,6 +416,13 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     return sum
   }
 
+  function* connectionInfos(): Iterable<ConnectionInfo> {
+    for (const { id, transport, identity, since, stream } of admitted) {
+      const { handle, channels } = stream
+      yield { id, transport, identity: identity?.id ?? null, since, channels: channels.size, waiting: handle.waiting }
+    }
+  }
+
   function identities(): Set<string> {
     return new Set([...admitted].flatMap(({ identity }) => identity?.id ?? []))
   }
@@ -466,6 +494,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     },
     subscriptions,
     identities,
+    connections: connectionInfos,
     revoke,
     recheck,
   }

@@ -1,8 +1,8 @@
 /** A node's stream core: who hears which channel, one flush per turn for all who got something, the heartbeats; made by createRealtime. */
 import { type Clock, printCursor, RealtimeError, type Timer, times } from '@rt/protocol'
 import { type Broker, lifeOfLast } from '../ports/broker'
-import type { Wire } from '../ports/connection'
-import type { ChannelRules, Hub, Stream, StreamRequest } from '../ports/hub'
+import type { OutItem, Wire } from '../ports/connection'
+import type { ChannelInfo, ChannelRules, Hub, Stream, StreamRequest } from '../ports/hub'
 import type { Counters } from './counters'
 import { Drain } from './drain'
 import { historyJson, liveItem } from './events'
@@ -43,6 +43,9 @@ export interface HubOptions {
 
 /** How long a partition may be away before clients are told, in milliseconds. */
 const PATIENCE = 1000
+
+/** Rules of `live` channels of rt's own; nothing of them is kept. */
+const LIVE: ChannelRules = { delivery: 'live', history: { size: 1, ttl: 1000 } }
 
 export function createHub(options: HubOptions): Hub {
   return new NodeHub(options)
@@ -153,6 +156,26 @@ class NodeHub implements Hub, StreamHost {
     return this.clock.monotonic() - Math.min(...this.#awaySince.values())
   }
 
+  *heard(): Iterable<ChannelInfo> {
+    for (const feed of this.#feeds) {
+      for (const { name, rules, subscriptions, live, publications } of feed.channels()) {
+        const subscribers = subscriptions.size + live.size
+        if (subscribers > 0) yield { name, delivery: rules.delivery, subscribers, publications }
+      }
+    }
+  }
+
+  listen(channel: string, run: (json: string) => void): () => void {
+    const feed = this.feedOf(channel)
+    const heard = feed.hear(channel, LIVE)
+    const subscriber = { live: ({ json }: OutItem) => run(json) }
+    heard.live.add(subscriber)
+    return () => {
+      heard.live.delete(subscriber)
+      feed.release(heard)
+    }
+  }
+
   drain(ms: number): Promise<void> {
     this.#drain ??= new Drain({ streams: this.#streams.keys(), ms, clock: this.clock })
     return this.#drain.done
@@ -211,6 +234,7 @@ class NodeHub implements Hub, StreamHost {
   #deliverLive(channel: string, body: string): void {
     const heard = this.feedOf(channel).channel(channel)
     if (heard === undefined || heard.live.size === 0) return
+    heard.publications++
     const item = liveItem(channel, body)
     for (const subscriber of heard.live) subscriber.live(item)
   }

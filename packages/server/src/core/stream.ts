@@ -151,6 +151,10 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
     return this.#host.pageBytes
   }
 
+  get waiting(): number {
+    return this.#outbox.bytes
+  }
+
   get congested(): boolean {
     return this.#outbox.bytes > this.#host.outboxBytes
   }

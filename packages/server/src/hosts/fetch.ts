@@ -3,7 +3,7 @@ import { type Clock, RealtimeError, systemClock } from '@rt/protocol'
 import type { Gateway } from '../ports/gateway'
 import type { Health } from '../ports/health'
 import type { ByteSink, HttpReply, HttpRequest } from '../ports/http'
-import { createEndpoint } from '../transports/endpoint'
+import { createEndpoint, type Endpoint } from '../transports/endpoint'
 import { healthReply } from '../transports/health'
 import { invalid } from '../transports/reply'
 
@@ -14,8 +14,11 @@ export type FetchHandler = (request: Request) => Promise<Response>
 const FULL = 16 * 1024
 
 /** Makes the handler for Next.js, Hono, Bun, Deno and whatever else speaks web requests. */
-export function createFetchHandler(gateway: Gateway, clock: Clock = systemClock): FetchHandler {
-  const endpoint = createEndpoint(gateway, clock)
+export function createFetchHandler(
+  gateway: Gateway,
+  clock: Clock = systemClock,
+  endpoint: Endpoint = createEndpoint(gateway, clock),
+): FetchHandler {
   return async (request) => {
     const closing = new Closing(request.signal)
     const reply = await endpoint(readRequest(request, closing))

@@ -55,8 +55,12 @@ const MAX_HEADERS = 1_000
 /** Milliseconds that a client has to read the end of a stream before it is cut. */
 const END_WITHIN = 5_000
 
-export function createNodeHandler(gateway: Gateway, clock: Clock = systemClock): NodeHandler {
-  const site: Site = { gateway, endpoint: createEndpoint(gateway, clock) }
+export function createNodeHandler(
+  gateway: Gateway,
+  clock: Clock = systemClock,
+  endpoint: Endpoint = createEndpoint(gateway, clock),
+): NodeHandler {
+  const site: Site = { gateway, endpoint }
   return (
     req: IncomingMessage | FastifyRequestLike,
     res: ServerResponse | FastifyReplyLike,

@@ -40,6 +40,8 @@ export interface StreamRequest {
 
 /** One live stream, as the gateway drives it. */
 export interface Stream {
+  /** Bytes that wait for it. */
+  readonly waiting: number
   /** More waits for this stream than its outbox may hold: no more answers now. */
   readonly congested: boolean
   /** Adds a channel in mid-stream; printed as `subscribed` once it is established. A channel that is already there is printed again as `subscribed`. */
@@ -59,6 +61,16 @@ export interface Stream {
   end(error: RealtimeError | null): void
   /** The transport is gone; idempotent. */
   closed(): void
+}
+
+/** A channel that somebody hears here. */
+export interface ChannelInfo {
+  readonly name: string
+  readonly delivery: ChannelRules['delivery']
+  /** Connections that hear it here. */
+  readonly subscribers: number
+  /** What was heard of it here since somebody hears it: publications, and live messages. */
+  readonly publications: number
 }
 
 /** Presence as commands and the app ask for it. All reject with `broker_unavailable`. */
@@ -81,6 +93,10 @@ export interface Hub {
   readonly channels: number
   /** Starts a stream: `hello` is printed at once. */
   open(request: StreamRequest, wire: Wire): Stream
+  /** The channels that somebody hears here, as they are now. */
+  heard(): Iterable<ChannelInfo>
+  /** Hears a `live` channel without a stream: `run` gets each event as JSON text. Returns its own undo. */
+  listen(channel: string, run: (json: string) => void): () => void
   /** Delivers to this node's connections first, then to the other nodes. `members`: JSON members of the event: `"from":"…","data":…`. */
   publishLive(channel: string, members: string): void
   /** The newest `last` publications as JSON texts of history items, oldest first. Rejects with `broker_unavailable`. */
