@@ -44,6 +44,13 @@ const TOOLS = [
     hint: 'install curl',
   },
   {
+    name: 'openssl',
+    variable: 'RT_OPENSSL',
+    debian: ['openssl'],
+    find: () => fromEnv('RT_OPENSSL') ?? which('openssl'),
+    hint: 'install openssl, or set RT_OPENSSL to its path',
+  },
+  {
     // Not `NGINX`: nginx itself reads a variable of that name.
     name: 'nginx',
     variable: 'RT_NGINX',

@@ -105,7 +105,7 @@ function publish(channel: `log:${string}` | `live:${string}`): number {
 beforeAll(async () => {
   redis = await RedisServer.start({ args: ['--appendonly', 'yes'] })
   undo.push(() => redis.close())
-  node = new Child(new URL('processes/node.ts', import.meta.url), { redisUrl: redis.url, port: 0 })
+  node = new Child(new URL('processes/node.ts', import.meta.url), { redis: redis.url, port: 0 })
   undo.push(() => node.kill())
   node.on((told) => {
     if (told.type === 'published') stored.push(told.sequence)

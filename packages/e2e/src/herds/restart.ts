@@ -41,7 +41,7 @@ export async function restartUnder({ herds, channels, pace, drain }: RestartSett
     const redis = await RedisServer.start()
     undo.push(() => redis.close())
     const node = async (port: number) => {
-      const child = new Child<NodeTold, NodeAsked>(script('../processes/node.ts'), { redisUrl: redis.url, port })
+      const child = new Child<NodeTold, NodeAsked>(script('../processes/node.ts'), { redis: redis.url, port })
       undo.push(() => child.kill())
       return { child, port: (await child.next('ready')).port }
     }

@@ -7,9 +7,9 @@ import { z } from 'zod'
 const message = z.object({ publisher: z.string(), sequence: z.number() })
 
 /** One node, or one worker without transports: that is up to the caller. */
-export function createApp(redisUrl: string) {
+export function createApp(target: Parameters<typeof redis>[0]) {
   return createRealtime({
-    broker: redis(redisUrl),
+    broker: redis(target),
     pollFloor: 200,
     authenticate: (request) => {
       const token = request.headers.get('authorization')?.slice('Bearer '.length)

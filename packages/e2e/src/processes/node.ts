@@ -6,7 +6,8 @@ import { type App, createApp } from './app.ts'
 import { parent, settings } from './child.ts'
 
 export interface NodeSettings {
-  readonly redisUrl: string
+  /** For `redis()`. */
+  readonly redis: Parameters<typeof createApp>[0]
   /** 0: a free one. */
   readonly port: number
 }
@@ -23,8 +24,8 @@ export type NodeAsked =
   /** With a drain it stops listening first, as the guides say. */
   | { readonly type: 'close'; readonly drain?: Drain }
 
-const { redisUrl, port } = settings<NodeSettings>()
-const rt = createApp(redisUrl)
+const { redis, port } = settings<NodeSettings>()
+const rt = createApp(redis)
 const server = createServer()
 rt.attach(server)
 

@@ -33,13 +33,13 @@ class Node {
   }
 
   static async start(redisUrl: string): Promise<Node> {
-    const child = spawn<NodeTold, NodeAsked>('node', { redisUrl, port: 0 })
+    const child = spawn<NodeTold, NodeAsked>('node', { redis: redisUrl, port: 0 })
     const { port } = await child.next('ready')
     return new Node(child, port, redisUrl)
   }
 
   async restart(): Promise<void> {
-    this.child = spawn('node', { redisUrl: this.#redisUrl, port: this.port })
+    this.child = spawn('node', { redis: this.#redisUrl, port: this.port })
     await this.child.next('ready')
   }
 }

@@ -1,5 +1,4 @@
 /** What the Redis broker does when Redis, or the way to it, fails in the ways that only Redis has. */
-import { readFile } from 'node:fs/promises'
 import { compareIds, type Id, isRealtimeError, timeOfId } from '@rt/protocol'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -7,6 +6,7 @@ import { type BrokerListener, lifeOfLast, type Publication, type ReadAnswer, typ
 import { type RedisBroker, type RedisBrokerOptions, redis } from '../../redis'
 import { RedisServer } from '../../testing/redis-server'
 import { TcpProxy } from '../../testing/tcp-proxy'
+import { documentedRules } from './permissions.fixture'
 
 // Real processes on a busy machine: generous, and never what is asserted.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
@@ -464,13 +464,8 @@ describe.skipIf(!process.env['REDIS_SERVER'])('what others put on our channels',
 })
 
 describe.skipIf(!process.env['REDIS_SERVER'])('permissions', () => {
-  const rules = async () => {
-    const text = await readFile(new URL('../../../../../docs/redis.md', import.meta.url), 'utf8')
-    return (/^ACL SETUSER rt (.+)$/m.exec(text) as RegExpExecArray)[1]!.split(' ')
-  }
-
   test('those in docs/redis.md are enough', async () => {
-    await server.command('ACL', 'SETUSER', 'rt', ...(await rules()))
+    await server.command('ACL', 'SETUSER', 'rt', ...documentedRules())
     const node = start(server.url.replace('redis://', 'redis://rt:secret@'))
     await reported(node, 'up')
     await node.broker.subscribe(0, ['chat:1'])
