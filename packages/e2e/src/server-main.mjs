@@ -40,6 +40,12 @@ const rt = createRealtime({
       publish: 'public',
     },
     'lobby:{id}': { message: z.unknown(), presence: z.object({ name: z.string() }), subscribe: 'public' },
+    'team:{id}': {
+      message: z.object({ text: z.string() }),
+      presence: z.object({ name: z.string() }),
+      subscribe: 'public',
+      publish: 'public',
+    },
     'club:{id}': { message: z.unknown(), presence: z.unknown(), subscribe: ({ identity }) => identity?.id === '7' },
   },
 })

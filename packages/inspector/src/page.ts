@@ -96,8 +96,8 @@ const nodes = new Table<Node>({
     { name: 'Process', text: ({ snapshot }) => String(snapshot.pid ?? '–'), className: 'figure wide' },
     { name: 'Up', text: ({ snapshot }) => age(snapshot.up), className: 'figure wide' },
     { name: 'Connections', text: (node) => count(open(node)), className: 'figure' },
-    { name: 'In/s', text: ({ rates }) => rate(rates.publications), className: 'figure' },
-    { name: 'Out/s', text: ({ rates }) => rate(rates.deliveries), className: 'figure' },
+    { name: 'Published/s', text: ({ rates }) => rate(rates.publications), className: 'figure' },
+    { name: 'Delivered/s', text: ({ rates }) => rate(rates.deliveries), className: 'figure' },
     { name: 'Loop late', text: ({ snapshot }) => milliseconds(snapshot.lag), className: 'figure wide' },
     {
       name: 'Memory',

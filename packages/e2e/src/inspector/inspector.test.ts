@@ -1,4 +1,5 @@
 // The inspector in a real browser, on two node processes with one Redis: what the clients do is what it shows, nothing of it is markup, and who may not see it gets nothing.
+import { setTimeout as pause } from 'node:timers/promises'
 import { createClient, type TransportName } from '@rt/client'
 import { established } from '@rt/client/testing'
 import type { Page } from 'playwright-core'
@@ -149,58 +150,60 @@ describe.skipIf(noBrowser || noRedis)('the inspector (needs chromium and redis-s
   })
 
   const looks = async () => {
-    const transports: TransportName[] = ['websocket', 'sse', 'long-poll', 'poll']
-    const rooms = ['42', 'design', 'support', 'berlin', 'ada-and-bob', 'release']
     const texts = ['Morning!', 'Who has the key to the cold store?', 'On my way', '12 parcels are late', 'Done :)']
+    const rooms = ['design', 'support', 'berlin', 'release', 'warehouse', 'night-shift']
     const people = [
-      'ada',
-      'bob',
-      'cid',
-      'dora',
-      'eva',
-      'finn',
-      'gus',
-      'hana',
-      'ivo',
-      'jana',
-      'kai',
-      'lea',
-      'mo',
-      'nina',
+      'Ada',
+      'Bob',
+      'Cid',
+      'Dora',
+      'Eva',
+      'Finn',
+      'Gus',
+      'Hana',
+      'Ivo',
+      'Jana',
+      'Kai',
+      'Lea',
+      'Mo',
+      'Nina',
     ]
-    const channels = people.flatMap((user, i) => {
-      const { client } = join(nodes[i % 2] as ServerProcess, user, transports[(i * 3 + (i >> 2)) % 4] as TransportName)
-      return rooms.filter((_, k) => (i + k) % (k + 2) === 0).map((room) => client.channel(`chat:${room}`))
-    })
-    let step = 0
-    let said = 0
-    const talk = setInterval(() => {
-      const busy = 2 + Math.sin(step++ / 25) * 2 + Math.random() * 2
-      for (let i = 0; i < busy; i++) {
-        const channel = channels[Math.floor(Math.random() * channels.length)]
-        channel?.publish({ text: texts[said++ % texts.length] as string }).catch(() => {})
+    const ways: TransportName[] = ['websocket', 'sse', 'websocket', 'long-poll', 'websocket', 'sse', 'poll']
+    const channels: { publish(data: { text: string }): Promise<unknown> }[] = []
+    const come = async (i: number) => {
+      const name = people[i % people.length] as string
+      const transports = [ways[i % ways.length] as TransportName]
+      const node = nodes[i % 2] as ServerProcess
+      const client = createClient(`${node.origin}/rt`, { token: `user:${name.toLowerCase()}`, transports })
+      clients.push(client)
+      for (const room of rooms.filter((_, k) => (i + k) % (k + 1) === 0)) {
+        const channel = client.channel(`team:${room}`)
+        channel.subscribe(() => {})
+        channels.push(channel)
+        if (room === 'design') await channel.presence.enter({ name })
       }
-    }, 150)
-    // They come one after the other, so that the chart climbs.
-    const come = setInterval(() => channels.pop()?.subscribe(() => {}), 2500)
-    for (const [i, name] of people.slice(0, 5).entries()) {
-      const { client } = join(nodes[i % 2] as ServerProcess, name, 'websocket')
-      await client.channel('lobby:1').presence.enter({ name: `${name[0]?.toUpperCase()}${name.slice(1)}` })
     }
-    const wide = { viewport: { width: 1440, height: 1130 }, deviceScaleFactor: 1.5 }
-    const [light, dark, small] = await Promise.all([
-      inspect(nodes[0], { ...wide, colorScheme: 'light' }),
-      inspect(nodes[0], { ...wide, colorScheme: 'dark' }),
-      inspect(nodes[0], { viewport: { width: 375, height: 812 }, deviceScaleFactor: 2, colorScheme: 'dark' }),
-    ])
-    for (const page of [light, dark, small]) await openChannel(page, 'chat:42')
-    await publish(light, '{ "text": "The server says hello" }')
-    await new Promise((resolve) => setTimeout(resolve, Number(process.env['RT_SCREENSHOTS']) * 1000))
-    await picture(light, 'inspector')
-    await picture(dark, 'inspector-dark')
-    await picture(small, 'inspector-small')
-    clearInterval(talk)
-    clearInterval(come)
+    for (let i = 0; i < 6; i++) await come(i)
+    const wide = { viewport: { width: 1440, height: 1180 }, deviceScaleFactor: 1.5 }
+    const pages = {
+      inspector: await inspect(nodes[0], { ...wide, colorScheme: 'light' }),
+      'inspector-dark': await inspect(nodes[0], { ...wide, colorScheme: 'dark' }),
+    }
+    for (const page of Object.values(pages)) await openChannel(page, 'team:design')
+    for (let second = 0; second < 130; second++) {
+      if (second % 4 === 0) await come(second / 4 + 6)
+      const messages = 6 + 5 * Math.sin(second / 9) + 4 * Math.random()
+      for (let i = 0; i < messages; i++) {
+        const channel = channels[Math.floor(Math.random() ** 2 * channels.length)]
+        const text = texts[Math.floor(Math.random() * texts.length)] as string
+        await Promise.all([channel?.publish({ text }), pause(1000 / messages)])
+      }
+    }
+    await publish(pages.inspector, '{ "text": "Maintenance at ten" }')
+    for (const [name, page] of Object.entries(pages)) {
+      await page.locator('#payload').focus()
+      await picture(page, name)
+    }
   }
   if (record) it('looks as its picture', { timeout: 300_000 }, looks)
 
