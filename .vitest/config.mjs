@@ -14,6 +14,7 @@ export default defineConfig({
       'packages/inspector/vitest.config.ts',
       'packages/e2e/vitest.config.ts',
       'packages/e2e/property/vitest.config.ts',
+      'packages/chaos/vitest.config.ts',
     ],
   },
 })
