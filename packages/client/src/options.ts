@@ -6,8 +6,8 @@ import type { TransportName } from './ports/transport'
 /** What `createClient` takes beside the URL. */
 export interface ClientOptions {
   /**
-   * The token that says who this is, or a function that fetches one. The function is called before the first connection and again when the
-   * server calls the token invalid or expired. Sent as `Authorization: Bearer …`, on WebSocket in the first frame, never in a URL.
+   * The token that says who this is, or a function that fetches one. The function is called before the first connection, again some time (25 s, of a short-lived
+   * token a quarter of its life) before it expires, and when the server calls it invalid. Sent as `Authorization: Bearer …`, on WebSocket in a frame, never in a URL.
    * Default: none; cookies of the same origin are sent anyway.
    */
   readonly token?: string | (() => string | Promise<string>)

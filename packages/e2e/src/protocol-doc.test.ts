@@ -62,7 +62,7 @@ describe('docs/protocol.md', () => {
     if (recording) writeFileSync(new URL('docs/protocol.md', repo), text)
   })
 
-  it('has a transcript of each transport, of state and of presence', () => {
+  it('has a transcript of each transport, of state, of presence and of a token that expires', () => {
     expect(readTranscripts(page).map(({ name }) => name)).toEqual([
       'websocket',
       'sse',
@@ -71,6 +71,7 @@ describe('docs/protocol.md', () => {
       'post',
       'state',
       'presence',
+      'expiry',
     ])
   })
 

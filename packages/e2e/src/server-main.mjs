@@ -17,8 +17,8 @@ const rt = createRealtime({
       const [, id] = /(?:^|; )user=(\w+)/.exec(request.headers.get('cookie') ?? '') ?? []
       return id === undefined ? null : { id }
     }
-    const [, user] = /^Bearer user:(\w+)$/.exec(header) ?? []
-    if (user !== undefined) return { id: user }
+    const [, user, lasts] = /^Bearer user:(\w+)(?: for:(\d+))?$/.exec(header) ?? []
+    if (user !== undefined) return { id: user, ...(lasts !== undefined && { expiresAt: Date.now() + Number(lasts) }) }
     if (header === 'Bearer expired') throw new RealtimeError('token_expired', 'This token has expired.')
     throw new RealtimeError('unauthenticated', 'This token is none of ours.')
   },

@@ -199,7 +199,7 @@ function normal(lines: readonly string[]): unknown {
       .replace(/"\d{10,16}-\d+"/g, '"ID"')
       .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}/g, 'UUID')
       .replace(/"at":"[^"]+_([01])"/g, '"at":"AT_$1"')
-      .replace(/"life":\d+/g, '"life":"N"'),
+      .replace(/"(life|after)":\d+/g, '"$1":"N"'),
   )
   const [status = ''] = same
   if (!status.startsWith('HTTP/')) {

@@ -158,6 +158,11 @@ function toCommand(entry: unknown): Command {
       return { type: 'leave', ...membership(entry) }
     case 'list':
       return { type: 'list', ref: ref(entry['ref']), channel: channelName(entry['channel']) }
+    case 'authenticate': {
+      const { token } = entry
+      if (typeof token !== 'string') throw bad('`token` must be a string.')
+      return { type: 'authenticate', token }
+    }
     default:
       throw bad('Unknown command `type`.')
   }

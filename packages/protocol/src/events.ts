@@ -20,7 +20,7 @@ const listOf =
 /** The same name means the same in each event. */
 const members = new Map<string, Check>([
   ...['channel', 'identity', 'messageId', 'from', 'source', 'reason'].map((name) => [name, isText] as const),
-  ...['life', 'seq', 'after', 'ref', 'retryAfter'].map((name) => [name, isNumber] as const),
+  ...['life', 'seq', 'after', 'expires', 'ref', 'retryAfter'].map((name) => [name, isNumber] as const),
   ['heartbeat', (value) => isNumber(value) && (value as number) > 0],
   ['cursor', isOpaque],
   ['at', isOpaque],
@@ -39,6 +39,7 @@ const members = new Map<string, Check>([
 const needed = new Map(
   Object.entries({
     hello: ['heartbeat'],
+    expires: [],
     cursor: ['cursor'],
     subscribed: ['channel'],
     unsubscribed: ['channel'],

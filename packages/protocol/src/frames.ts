@@ -26,6 +26,13 @@ export interface HelloEvent {
   readonly identity?: string
 }
 
+/** How long the identity of this stream lasts: behind `hello` where it ends at all, and as the answer to `authenticate`. */
+export interface ExpiresEvent {
+  readonly type: 'expires'
+  /** Milliseconds; a stream is ended some seconds later. Absent: it does not end. */
+  readonly after?: number
+}
+
 /** From here on the cursor says: everything up to it was printed for every established channel of this stream. */
 export interface CursorEvent {
   readonly type: 'cursor'
@@ -175,6 +182,7 @@ export interface ByeEvent {
 
 export type ServerEvent =
   | HelloEvent
+  | ExpiresEvent
   | CursorEvent
   | SubscribedEvent
   | UnsubscribedEvent
@@ -197,6 +205,8 @@ export interface PollBody {
   readonly cursor: string
   /** As in `hello`. */
   readonly identity?: string
+  /** As `after` of the event `expires`. Absent: the identity does not end. */
+  readonly expires?: number
   /** Milliseconds after which to ask again: 0 after a long poll, the floor after a short one. */
   readonly next: number
 }
@@ -299,6 +309,16 @@ export interface UnwatchCommand {
   readonly channel: string
 }
 
+/**
+ * WebSocket only: a new token for the identity that the stream was opened with, before it expires. Answered by `expires`; a token that is not taken, or that is
+ * somebody else's, ends the stream.
+ */
+export interface AuthenticateCommand {
+  readonly type: 'authenticate'
+  /** Taken as `Authorization: Bearer …` of the request that opened the stream. */
+  readonly token: string
+}
+
 export type Command =
   | PublishCommand
   | HistoryCommand
@@ -309,3 +329,4 @@ export type Command =
   | ListCommand
   | WatchCommand
   | UnwatchCommand
+  | AuthenticateCommand

@@ -10,7 +10,7 @@ import type { Identity } from './ports/connection'
 export interface RealtimeOptions<I extends Identity, S extends Record<string, StandardSchemaV1>, D, W, Q, T> {
   /**
    * Who sent a request: an identity, or null for nobody in particular (the channels' rules decide what that may do). Called for each new
-   * stream, each poll and each POST of commands. May throw `new RealtimeError('unauthenticated', …)` to turn the request away as a whole.
+   * stream, each poll, each POST of commands, and each new token on an open WebSocket. May throw `new RealtimeError('unauthenticated', …)` to turn the request away as a whole.
    * A token that the client sends with a WebSocket stands in the request's `Authorization: Bearer …` as well. Default: everybody is nobody.
    */
   readonly authenticate?: (request: Request) => I | null | Promise<I | null>

@@ -233,7 +233,7 @@ export interface Realtime<C extends Contract = Contract, I extends Identity = Id
 
   /**
    * Asks the `subscribe` rule of a channel again for everybody who hears it or watches its members, on every node, within a second: whom it refuses now hears nothing
-   * more of it, and is told `unsubscribed`. (Publishing, history and each new stream are asked every time anyway.) Rejects with `unknown_channel`, and as {@link revoke}.
+   * more of it, is not present there any more, and is told `unsubscribed`. (Publishing, history and each new stream are asked every time anyway.) Rejects with `unknown_channel`, and as {@link revoke}.
    *
    * @example
    * await removeMember(room, userId)
@@ -494,8 +494,8 @@ export function createRealtime(
   function obey(order: Order, given: number, past: boolean): void {
     if (order.type === 'revoke')
       for (const id of order.ids) for (const each of [gateway, ...inspectors]) each.revoke(id, given, past)
-    // Whoever came later was asked then.
-    else if (!past) gateway.recheck(order.channel)
+    // One that was given before this node listened may still concern whoever was let in before it did.
+    else gateway.recheck(order.channel)
   }
 
   /** Gives orders to all nodes. Where the broker is away this one obeys all the same. */

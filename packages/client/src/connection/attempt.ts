@@ -16,8 +16,8 @@ export interface Attempt {
   /** It asks for nothing, and so only finds out whether the server is there. */
   readonly idle: boolean
   readonly stream: StreamState
-  /** The token that it showed. */
-  readonly token: string | undefined
+  /** The token that it showed last. */
+  token: string | undefined
   /** What it asks for. */
   readonly channels: readonly ChannelRequest[]
   readonly watched: readonly WatchRequest[]

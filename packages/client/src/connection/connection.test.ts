@@ -1362,6 +1362,140 @@ it('asks for a new token as often as one expires that was good, however short it
   }
 })
 
+it('gives up the channel alone that a poll is refused for in mid-stream', async () => {
+  const { clock, connected, connection, errors, last, links, told } = setUp(['poll'])
+  await connected()
+  last().closed = true
+  last().listener.closed({ error: new RealtimeError('forbidden', 'No more.'), status: 403 })
+  await clock.advanceAsync(1000)
+  expect(told.at(-1)).toMatchObject({ kind: 'refused', channel: 'a', event: { error: { code: 'forbidden' } } })
+  expect([errors, links.length]).toEqual([[], 2])
+  last().prove()
+  connection.subscribe('b', 0)
+  await clock.advanceAsync(0)
+  expect(connection.status).toBe('connected')
+})
+
+describe('a token that expires', () => {
+  const tokens = (calls = { n: 0 }) => ({ calls, token: () => `t${++calls.n}` })
+
+  it('is renewed 25 s before, on the WebSocket that is open, as often as it takes', async () => {
+    const { calls, token } = tokens()
+    const { clock, connected, links, last, statuses } = setUp(['websocket'], token)
+    await connected()
+    last().print({ type: 'expires', after: 100_000 })
+    for (let i = 2; i < 6; i++) {
+      for (const type of ['beat', 'beat', 'beat'] as const) {
+        await clock.advanceAsync(24_000)
+        last().print({ type })
+      }
+      await clock.advanceAsync(2_000)
+      expect(calls.n).toBe(i - 1)
+      await clock.advanceAsync(1_000)
+      expect(last().sent).toEqual([{ type: 'authenticate', token: `t${i}` }])
+      last().sent.length = 0
+      last().print({ type: 'expires', after: 100_000 })
+    }
+    expect(links).toHaveLength(1)
+    expect(statuses).toEqual(['connecting', 'connected'])
+  })
+
+  it('that lives for seconds is renewed when three quarters of them are over', async () => {
+    const { token } = tokens()
+    const { clock, connected, last } = setUp(['websocket'], token)
+    await connected()
+    last().print({ type: 'expires', after: 4000 })
+    await clock.advanceAsync(2999)
+    expect(last().sent).toEqual([])
+    await clock.advanceAsync(1)
+    expect(last().sent).toEqual([{ type: 'authenticate', token: 't2' }])
+  })
+
+  it('is shown by the next stream over SSE, and the old one goes on until then', async () => {
+    const { token } = tokens()
+    const { clock, connected, links, last, messages, statuses } = setUp(['sse'], token)
+    await connected()
+    last().print({ type: 'expires', after: 4000 })
+    await clock.advanceAsync(3000)
+    const [first, second] = links
+    expect([first?.closed, second?.token, second?.request.cursor]).toEqual([false, 't2', 'c0'])
+    first?.message('a', 1)
+    second?.print({ type: 'hello', version: 1, node: 'n', heartbeat: 20_000 }, { type: 'expires', after: 4000 })
+    second?.message('a', 1)
+    expect(first?.closed).toBe(true)
+    second?.message('a', 2)
+    expect(messages()).toEqual([1, 2])
+    await clock.advanceAsync(3000)
+    expect(last().token).toBe('t3')
+    expect(statuses).toEqual(['connecting', 'connected'])
+  })
+
+  it('is shown by the next poll, at once', async () => {
+    const { token } = tokens()
+    const { clock, connected, links, last } = setUp(['long-poll'], token)
+    await connected()
+    last().print({ type: 'expires', after: 4000 })
+    await clock.advanceAsync(3000)
+    expect([links.length, last().refreshed]).toEqual([1, 1])
+  })
+
+  it('is asked for once more at its end where there was no other yet, and then not again', async () => {
+    let calls = 0
+    const answers = ['same', 'same', 'other']
+    const { clock, connected, last } = setUp(['websocket'], () => {
+      calls++
+      return answers.shift() ?? 'none'
+    })
+    await connected()
+    last().print({ type: 'expires', after: 4000 })
+    await clock.advanceAsync(3999)
+    expect([calls, last().sent]).toEqual([2, []])
+    await clock.advanceAsync(1)
+    expect([calls, last().sent]).toEqual([3, [{ type: 'authenticate', token: 'other' }]])
+    await clock.advanceAsync(20_000)
+    expect(calls).toBe(3)
+  })
+
+  it('that can not be had is told, and the stream goes on for as long as the server lets it', async () => {
+    let away = false
+    const { clock, connected, connection, errors, last } = setUp(['websocket'], () => {
+      if (away) throw new RealtimeError('timeout', 'The token server is away.')
+      return 'good'
+    })
+    await connected()
+    away = true
+    last().print({ type: 'expires', after: 4000 })
+    await clock.advanceAsync(4000)
+    expect(errors).toEqual(['timeout', 'timeout'])
+    expect(connection.status).toBe('connected')
+  })
+
+  it('is asked for anew where the server does not take the one that was shown in time', async () => {
+    const { token } = tokens()
+    const { clock, connected, connection, last, links } = setUp(['websocket'], token)
+    await connected()
+    last().print({ type: 'expires', after: 4000 })
+    await clock.advanceAsync(3000)
+    last().end('unauthenticated')
+    await clock.advanceAsync(1000)
+    expect([links.length, last().token, connection.status]).toEqual([2, 't3', 'reconnecting'])
+  })
+
+  it('is a cookie where there is no token: another stream shows what it is now', async () => {
+    const { clock, connected, connection, errors, links, last } = setUp(['websocket'])
+    await connected()
+    last().print({ type: 'expires', after: 4000 })
+    await clock.advanceAsync(3000)
+    expect([links.length, last().token]).toEqual([2, undefined])
+    last().prove()
+    last().end('token_expired')
+    await clock.advanceAsync(1000)
+    expect([links.length, connection.status]).toEqual([3, 'reconnecting'])
+    last().end('token_expired')
+    expect([connection.status, errors]).toEqual(['failed', ['token_expired']])
+  })
+})
+
 it('tries what worked last alone where nothing answers, and all of them every fourth time', async () => {
   const { clock, connected, connection, links, posts, refuse } = setUp(['websocket', 'sse', 'long-poll'])
   await connected()

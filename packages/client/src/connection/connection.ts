@@ -22,6 +22,7 @@ import { Courier } from './courier'
 import { Diagnosis } from './diagnosis'
 import { doubtfulSilence } from './liveness'
 import { Memberships } from './memberships'
+import { Renewal } from './renewal'
 import { Rounds } from './rounds'
 import { Sleep } from './sleep'
 import { type Effect, type State, type Status, statusOf, step, type Trigger } from './states'
@@ -93,6 +94,7 @@ export class Connection {
   readonly #streams: Streams
   readonly #rounds: Rounds
   readonly #successor: Successor
+  readonly #renewal: Renewal
   readonly #wanted: Wanted
   readonly #watching: Watching
   readonly #memberships: Memberships
@@ -206,6 +208,7 @@ export class Connection {
       free: () => this.#wanted.sync(),
       error: (error) => listener.error(error),
     })
+    this.#renewal = new Renewal({ ...parts, error: (error) => listener.error(error) })
     this.#wanted = new Wanted({
       ...parts,
       replace: () => this.#successor.replace(),
@@ -585,6 +588,9 @@ export class Connection {
         // A WebSocket takes commands from here on.
         if (attempt.link.inPlace) this.#wanted.sync()
         return
+      case 'expires':
+        if (!attempt.relayed) this.#renewal.expires(event.after)
+        return
       case 'result':
         this.#outbox.settle(event)
         return
@@ -708,7 +714,9 @@ export class Connection {
     if (this.#live && wasCurrent && this.#now - attempt.provenAt >= backoff.healthy) this.#rounds.healthy()
     // It was good until now.
     if (attempt.proven && error?.code === 'token_expired') this.#token.accepted(attempt.token)
-    let blame = blameOf(error, attempt.hello)
+    // A poll is asked for anew each time, and refused as a whole where nothing is left of it.
+    const asked = attempt.hello && reason.status !== undefined ? this.#asked() : attempt
+    let blame = blameOf(error, attempt.hello && asked === attempt)
     if (bye !== null && bye.retryAfter === undefined && blame === 'server') blame = 'client'
 
     if (error !== null) {
@@ -717,7 +725,7 @@ export class Connection {
         (blame === 'token' &&
           !this.#token.renew(attempt.token) &&
           (this.#live || !this.#suspects.suspect(attempt, error))) ||
-        (blame === 'channels' && !this.#blame(attempt, error))
+        (blame === 'channels' && !this.#blame(asked, error))
       if (hopeless) {
         this.#refuse(error)
         return
@@ -733,6 +741,12 @@ export class Connection {
     else if (attempt.relayed && this.#streams.relay === null && this.stream !== null) this.#wanted.sync()
     else this.#successor.failed(attempt, blame, retryAfter)
     this.#schedule()
+  }
+
+  /** What the next poll would ask for. */
+  #asked(): Pick<Attempt, 'channels' | 'watched'> {
+    const { channels, watch = [] } = this.#request()
+    return { channels, watched: watch }
   }
 
   /** Tells the channels that a stream was refused for; false when it had none. */
@@ -779,6 +793,7 @@ export class Connection {
       this.#ladder,
       this.#rounds,
       this.#successor,
+      this.#renewal,
       this.#wanted,
       this.#watching,
       this.#memberships,
@@ -796,6 +811,7 @@ export class Connection {
     this.#watching.tick()
     this.#memberships.tick()
     if (this.#live) this.#successor.tick(this.#streams.current as Attempt)
+    this.#renewal.tick()
     this.#courier.tick()
     this.#schedule()
   }

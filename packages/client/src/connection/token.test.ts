@@ -59,6 +59,25 @@ describe('a token that is fetched', () => {
   })
 })
 
+describe('a token that is asked for before it is refused', () => {
+  it('is there until the other one is', async () => {
+    const { token } = setUp()
+    await token.fetch()
+    const asked = token.refresh()
+    expect(token.value).toBe('t1')
+    expect(await asked).toBe(true)
+    expect(token.value).toBe('t2')
+  })
+
+  it('is no other one where the source gives the same, or is a text', async () => {
+    for (const source of [() => 'same', 'same']) {
+      const token = new Token(source, () => 0)
+      await token.fetch()
+      expect(await token.refresh()).toBe(false)
+    }
+  })
+})
+
 it('that is a text is not renewed', async () => {
   const token = new Token('t', () => 0)
   await token.fetch()

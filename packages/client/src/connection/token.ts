@@ -9,6 +9,8 @@ export class Token {
   readonly #now: () => number
   #value: string | undefined
   #renewedAt = Number.NEGATIVE_INFINITY
+  /** What a stream was let in with has expired. */
+  #lapsed = false
   /** The call of the source that is under way. */
   #fetching: Promise<void> | null = null
 
@@ -29,6 +31,8 @@ export class Token {
    */
   renewable(refused: string | undefined): boolean {
     if (this.#replaced(refused)) return true
+    // Without any it is the cookies that say who it is: others may be there since the stream was opened.
+    if (this.#source === undefined) return this.#lapsed
     return typeof this.#source === 'function' && this.#now() - this.#renewedAt >= RENEWAL
   }
 
@@ -37,13 +41,28 @@ export class Token {
     if (!this.renewable(refused)) return false
     if (this.#replaced(refused)) return true
     this.#renewedAt = this.#now()
+    this.#lapsed = false
     this.#value = undefined
     return true
   }
 
   /** A stream that showed it was let in, and ended when it expired: a new one helps, however short that was. */
   accepted(shown: string | undefined): void {
-    if (shown === this.#value) this.#renewedAt = Number.NEGATIVE_INFINITY
+    if (shown !== this.#value) return
+    this.#renewedAt = Number.NEGATIVE_INFINITY
+    this.#lapsed = true
+  }
+
+  /**
+   * Asks for another one while the present one still holds, which stays until then. Resolves whether there is one; where cookies say who it is,
+   * these may be others by now. Rejects with a RealtimeError.
+   */
+  async refresh(): Promise<boolean> {
+    const source = this.#source
+    if (typeof source !== 'function') return source === undefined
+    const before = this.#value
+    await this.#fetch(source)
+    return this.#value !== before
   }
 
   /** As if nothing had been fetched yet. */
@@ -57,12 +76,14 @@ export class Token {
     const source = this.#source
     if (source === undefined || this.#value !== undefined) return
     if (typeof source === 'string') this.#value = source
-    else {
-      this.#fetching ??= this.#ask(source).finally(() => {
-        this.#fetching = null
-      })
-      await this.#fetching
-    }
+    else await this.#fetch(source)
+  }
+
+  #fetch(source: () => string | Promise<string>): Promise<void> {
+    this.#fetching ??= this.#ask(source).finally(() => {
+      this.#fetching = null
+    })
+    return this.#fetching
   }
 
   async #ask(source: () => string | Promise<string>): Promise<void> {

@@ -112,6 +112,7 @@ export function polling(rung: 'long-poll' | 'poll', endpoint: Endpoint, clock: C
           else if (wait === 0 && hold > 0) next = 0
           listener.events([
             ...(first && body.events[0]?.type !== 'hello' ? [helloOf(body)] : []),
+            ...(body.expires === undefined ? [] : [{ type: 'expires', after: body.expires } as const]),
             ...body.events,
             ...wellAgain(body.events),
             { type: 'cursor', cursor: body.cursor },

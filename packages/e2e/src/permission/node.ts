@@ -1,4 +1,4 @@
-/** One node as a process whose app lets in whoever shows `name` or `name@milliseconds of issue`, and keeps a list of who may read; for the tests of this folder. */
+/** One node as a process whose app lets in whoever shows `name`, `name@milliseconds of issue` or `name@issue@end`, and keeps a list of who may read; for the tests of this folder. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createRealtime } from '@rt/server'
@@ -28,8 +28,9 @@ export const rt = createRealtime({
   pollFloor: 200,
   heartbeat: '5s',
   authenticate(request) {
-    const [id, issued] = request.headers.get('authorization')?.slice('Bearer '.length).split('@') ?? []
-    return id === undefined ? null : { id, ...(issued !== undefined && { issuedAt: Number(issued) }) }
+    const [id, issued, end] = request.headers.get('authorization')?.slice('Bearer '.length).split('@') ?? []
+    if (id === undefined) return null
+    return { id, ...(issued && { issuedAt: Number(issued) }), ...(end && { expiresAt: Number(end) }) }
   },
   channels: {
     news: {

@@ -30,7 +30,13 @@ export interface Caller {
   /** Takes one command into account. Null: it may be done now. Else resolves when it may, or rejects: with `rate_limited` where that is too long. */
   readonly pace: () => Promise<void> | null
   /** The stream that `subscribe` and `unsubscribe` are about, and the channels on it; null for a POST. */
-  readonly stream: { readonly handle: Stream; readonly channels: Set<string>; readonly watched: Set<string> } | null
+  readonly stream: {
+    readonly handle: Stream
+    readonly channels: Set<string>
+    readonly watched: Set<string>
+    /** Takes a new token for the same identity, or ends the stream. Rejects when it is not known whether the token is any good. */
+    authenticate(token: string): Promise<void>
+  } | null
 }
 
 /** The answers that are long, of one connection or one POST. */
@@ -196,6 +202,13 @@ export function createCommands(options: CommandsOptions): RunCommand {
           handle.unwatch(name, refused(error))
         }
       })
+      return null
+    },
+
+    async authenticate({ token }, { stream, pace }) {
+      const opened = demandStream(stream)
+      await pace()
+      await opened.authenticate(token)
       return null
     },
 

@@ -26,6 +26,7 @@ export class Counters {
     list: 0,
     watch: 0,
     unwatch: 0,
+    authenticate: 0,
   }
   readonly refusals: Record<Refused, Codes> = { request: {}, channel: {}, command: {} }
   deliveries = 0

@@ -157,10 +157,11 @@ describe('an identity that expires', () => {
     return { wire, connection: await gateway.open(opening(['open:1'], { identity: { id: 'a', expiresAt } }), wire) }
   }
 
-  it('ends the stream at that moment', async () => {
+  it('ends the stream a heartbeat later', async () => {
     const clock = new FakeClock(0)
     const { wire } = await expiring(clock, 60_000)
-    clock.advance(59_999)
+    expect(wire.events[1]).toEqual({ type: 'expires', after: 60_000 })
+    clock.advance(79_999)
     expect(wire.closedWith).toBeUndefined()
     clock.advance(1)
     expect(wire.closedWith).toMatchObject({ code: 'token_expired' })
@@ -197,10 +198,149 @@ describe('an identity that expires', () => {
     without.advance(20_000)
     expect(clock.pending).toBe(without.pending)
   })
+
+  describe('and shows a new token on its stream', () => {
+    const setUp = async (
+      answer: (token: string, now: number) => Identity | null = (_, now) => ({ id: 'a', expiresAt: now + 60_000 }),
+    ) => {
+      const clock = new FakeClock(0)
+      const wire = new RecordingWire()
+      const allowed = new Set(['club:1', 'club:2'])
+      const rule: ChannelOptions['subscribe'] = ({ identity, channel }) =>
+        allowed.has(channel) || (identity as { admin?: boolean } | null)?.admin === true
+      const node = createNode({
+        channels: {
+          'club:{id}': { message, presence: z.object({}), subscribe: rule },
+          'open:{id}': { message, subscribe: 'public', publish: ({ identity }) => identity?.id === 'a' },
+        },
+        clock,
+        authenticate: async (shown) => answer(shown.headers.get('authorization') ?? '', clock.now()),
+      })
+      const { gateway } = node
+      const connection = await gateway.open(
+        opening(['open:1', 'club:1', 'club:2'], {
+          transport: 'websocket',
+          identity: { id: 'a', expiresAt: 60_000 },
+          watch: [{ channel: 'club:1' }],
+          authenticate: (token) => gateway.authenticate(new Request(request, { headers: { authorization: token } })),
+        }),
+        wire,
+      )
+      await clock.advanceAsync(0)
+      const show = async (token = 'next') => {
+        connection.receive(JSON.stringify([{ type: 'authenticate', token }]))
+        await clock.advanceAsync(0)
+      }
+      return { ...node, clock, wire, connection, allowed, show }
+    }
+    const told = ({ events }: RecordingWire) =>
+      events.flatMap((event) => (event.type === 'expires' ? [event.after] : []))
+
+    it('goes on for as long as that lasts, as often as it is done', async () => {
+      const { clock, wire, show, connection } = await setUp()
+      for (let i = 0; i < 5; i++) {
+        await clock.advanceAsync(50_000)
+        await show()
+      }
+      expect(told(wire)).toEqual([60_000, 60_000, 60_000, 60_000, 60_000, 60_000])
+      connection.receive(JSON.stringify([{ type: 'publish', ref: 1, channel: 'open:1', data: 7 }]))
+      expect(await wire.until('message')).toMatchObject({ channel: 'open:1', from: 'a', data: 7 })
+      await clock.advanceAsync(79_000)
+      expect(wire.closedWith).toBeUndefined()
+      await clock.advanceAsync(1_001)
+      expect(wire.closedWith).toMatchObject({ code: 'token_expired' })
+    })
+
+    it('may do so a little late', async () => {
+      const { clock, wire, show } = await setUp()
+      await clock.advanceAsync(79_000)
+      await show()
+      await clock.advanceAsync(70_000)
+      expect(wire.closedWith).toBeUndefined()
+    })
+
+    it('is told when that one does not expire', async () => {
+      const { clock, wire, show } = await setUp(() => ({ id: 'a' }))
+      await show()
+      expect(told(wire)).toEqual([60_000, undefined])
+      await clock.advanceAsync(600_000)
+      expect(wire.closedWith).not.toMatchObject({ code: 'token_expired' })
+    })
+
+    it('is asked about again in every channel, as what it is now', async () => {
+      const { clock, wire, allowed, show } = await setUp(
+        (_, now) => ({ id: 'a', expiresAt: now + 60_000, admin: true }) as Identity,
+      )
+      allowed.delete('club:1')
+      await show()
+      expect(wire.events.some(({ type }) => type === 'unsubscribed')).toBe(false)
+      const other = await setUp()
+      other.allowed.delete('club:1')
+      await other.show()
+      const taken = (type: 'unsubscribed' | 'unwatched') =>
+        other.wire.events.flatMap((event) => (event.type === type ? [[event.channel, event.error?.code]] : []))
+      expect(taken('unsubscribed')).toEqual([['club:1', 'forbidden']])
+      expect(taken('unwatched')).toEqual([['club:1', 'forbidden']])
+      expect(other.wire.closedWith).toBeUndefined()
+      await clock.advanceAsync(0)
+    })
+
+    it.each<[string, string, () => Identity | null]>([
+      ['is of somebody else', 'unauthenticated', () => ({ id: 'b' })],
+      ['is of nobody', 'unauthenticated', () => null],
+      ['has expired as well', 'token_expired', () => ({ id: 'a', expiresAt: -1 })],
+      [
+        'the app turns away',
+        'forbidden',
+        () => {
+          throw new RealtimeError('forbidden', 'Suspended.')
+        },
+      ],
+    ])('is sent away when it %s', async (_, code, answer) => {
+      const { wire, show, gateway } = await setUp(answer)
+      await show()
+      expect(wire.closedWith).toMatchObject({ code })
+      expect([...gateway.identities()]).toEqual([])
+    })
+
+    it('stays what it is while the app can not say whose it is', async () => {
+      const { clock, wire, show } = await setUp(() => {
+        throw new Error('The database is away.')
+      })
+      await show()
+      expect(await wire.until('error')).toMatchObject({ error: { code: 'internal' } })
+      expect(wire.closedWith).toBeUndefined()
+      await clock.advanceAsync(80_000)
+      expect(wire.closedWith).toMatchObject({ code: 'token_expired' })
+    })
+
+    it('is sent away when it was revoked meanwhile, whichever token it has', async () => {
+      const { wire, show, gateway } = await setUp((token) => ({ id: 'a', issuedAt: token === 'old' ? -10 : 10 }))
+      gateway.revoke('a', 5, false)
+      expect(wire.closedWith).toMatchObject({ code: 'unauthenticated' })
+      const other = await setUp((token) => ({ id: 'a', issuedAt: token === 'old' ? -10 : 10 }))
+      await other.show('new')
+      other.gateway.revoke('a', 5, false)
+      expect(other.wire.closedWith).toBeUndefined()
+      await other.show('old')
+      expect(other.wire.closedWith).toMatchObject({ code: 'unauthenticated' })
+      await show()
+    })
+  })
+
+  it('says that it takes no token where nothing expires, and by POST', async () => {
+    const { gateway } = createNode({ channels })
+    const wire = new RecordingWire()
+    const connection = await gateway.open(opening(['open:1'], { transport: 'websocket' }), wire)
+    connection.receive(JSON.stringify([{ type: 'authenticate', token: 'x' }]))
+    expect(await wire.until('error')).toMatchObject({ error: { code: 'unsupported' } })
+    const posted = gateway.execute(JSON.stringify([{ type: 'authenticate', token: 'x' }]), null)
+    await expect(posted).rejects.toMatchObject({ code: 'invalid_request' })
+  })
 })
 
 it.each<[string, (node: { clock: FakeClock; hub: { close(): void } }) => void]>([
-  ['its identity expired', ({ clock }) => clock.advance(60_000)],
+  ['its identity expired', ({ clock }) => clock.advance(80_000)],
   ['the node drains', ({ hub }) => hub.close()],
 ])('a connection that the server ended because %s does nothing any more', async (_, end) => {
   const clock = new FakeClock(0)
@@ -406,6 +546,74 @@ describe('a revocation', () => {
 })
 
 describe('a recheck', () => {
+  const seated = async () => {
+    let allowed = true
+    const club = { message, presence: z.object({}), subscribe: () => allowed }
+    const { presence: store, ...broker } = memory()
+    const node = createNode({ channels: { club }, broker: { ...broker, presence: store } })
+    const wire = new RecordingWire()
+    const identity = { id: 'ann' }
+    const entered = (transport: OpenRequest['transport']) =>
+      opening([], { transport, identity, client: 'tab', entered: ['club'] })
+    const connection = await node.gateway.open(opening(['club'], { transport: 'websocket', identity }), wire)
+    connection.receive(JSON.stringify([{ type: 'enter', ref: 1, channel: 'club', client: 'tab', state: {} }]))
+    await wire.until('result')
+    expect(await store.count('club')).toBe(1)
+    const forbid = () => {
+      allowed = false
+    }
+    return { ...node, wire, connection, store, entered, forbid }
+  }
+
+  it('takes a member out of the channel at once, and tells its client', async () => {
+    const { gateway, hub, wire, store, forbid } = await seated()
+    gateway.recheck('club')
+    await new Promise(setImmediate)
+    expect(await store.count('club')).toBe(1)
+    forbid()
+    gateway.recheck('club')
+    expect(await wire.until('absent')).toEqual({ type: 'absent', channel: 'club' })
+    expect(await store.count('club')).toBe(0)
+    hub.close()
+  })
+
+  it('takes one out that polls as soon as the next poll comes', async () => {
+    const { gateway, hub, connection, store, entered, forbid } = await seated()
+    connection.closed()
+    const wire = new RecordingWire()
+    const poll = await gateway.open(entered('poll'), wire)
+    poll.closed()
+    expect(await store.count('club')).toBe(1)
+    forbid()
+    await gateway.open({ ...entered('poll'), transport: 'websocket' }, wire)
+    expect(wire.events.at(-1)).toEqual({ type: 'absent', channel: 'club' })
+    expect(await store.count('club')).toBe(0)
+    hub.close()
+  })
+
+  it('holds for a stream that is being opened, whose rule has said yes already', async () => {
+    let allowed = true
+    let go = () => {}
+    const asked = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    const { gateway, hub } = createNode({
+      channels: {
+        club: { message, subscribe: () => allowed },
+        slow: { message, subscribe: () => asked.then(() => true) },
+      },
+    })
+    const wire = new RecordingWire()
+    const opened = gateway.open(opening(['club', 'slow']), wire)
+    await new Promise(setImmediate)
+    allowed = false
+    gateway.recheck('club')
+    go()
+    await opened
+    expect(await wire.until('unsubscribed')).toMatchObject({ channel: 'club', error: { code: 'unauthenticated' } })
+    hub.close()
+  })
+
   it('asks for the channel and for its members, of everybody, and only there', async () => {
     let allowed = true
     const presence = z.object({})

@@ -4,6 +4,7 @@ import {
   type Clock,
   decodeCommands,
   type ErrorCode,
+  type ExpiresEvent,
   isRealtimeError,
   limits,
   type Member,
@@ -65,6 +66,9 @@ const SEAT_INTERVALS = 2.5
 /** Longest identity id. */
 const ID_LENGTH = 255
 
+/** Milliseconds for which a connection outlives its identity, a heartbeat at most: the client's new token may be late. */
+const GRACE = 25_000
+
 /** Longest time that a platform's timer takes. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
@@ -106,13 +110,23 @@ interface Admitted extends Caller {
   readonly id: string
   /** Milliseconds since 1970. */
   readonly since: number
+  identity: Identity | null
   readonly transport: TransportName
   readonly stream: NonNullable<Caller['stream']>
+  stopExpiry: () => void
+}
+
+/** A connection for the transport, and the same one for the gateway. */
+interface Begun {
+  readonly connection: Connection
+  readonly caller: Admitted
 }
 
 export function createGateway(options: GatewayOptions): Gateway & GatewayControl {
   const { contract, authorize, runCommand, stateOf, hub, clock, counters, report } = options
   const admitted = new Set<Admitted>()
+  /** For each connection that is being opened: the channels that were to be rechecked meanwhile. */
+  const opening = new Set<Set<string>>()
   const revocations = new Revocations()
   const pace = new Pace({ perSecond: options.limits.commands, burst: BURST * options.limits.commands, clock })
   /** Open connections of each identity. */
@@ -147,30 +161,36 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     if (revocations.covers(identity, asked.get(identity) ?? clock.now())) throw revoked()
   }
 
-  /** See {@link Caller.pace}. `open`: whether the command is still wanted. */
-  function paced(name: string, identity: Identity | null, open: () => boolean): Promise<void> | null {
+  /** See {@link Caller.pace}. `demandWanted` throws when the command is not to be done any more. */
+  function paced(name: string, demandWanted: () => void): Promise<void> | null {
     const wait = pace.take(name, PATIENCE)
     if (wait === 0) return null
-    const refused = (message: string, retryAfter: number) =>
-      new RealtimeError('rate_limited', message, { retryAfter, outcome: 'failed' })
     if (wait > PATIENCE) {
       const most = `One identity may send ${options.limits.commands} commands a second.`
-      return Promise.reject(refused(most, wait))
+      return Promise.reject(limited(most, wait))
     }
-    return new Promise<void>((resolve) => clock.setTimeout(resolve, wait)).then(() => {
-      if (!open()) throw refused('The connection ended before its turn came.', 0)
-      demandFresh(identity)
-    })
+    return new Promise<void>((resolve) => clock.setTimeout(resolve, wait)).then(demandWanted)
   }
 
   function demandRoom(identity: Identity | null): void {
     if (identity === null || (connections.get(identity.id) ?? 0) < options.limits.connections) return
-    const most = `One identity may have ${options.limits.connections} connections.`
-    throw new RealtimeError('rate_limited', most, { retryAfter: CROWDED, outcome: 'failed' })
+    throw limited(`One identity may have ${options.limits.connections} connections.`, CROWDED)
   }
 
   async function open(request: OpenRequest, wire: Wire): Promise<Connection> {
     demandOpen()
+    const rechecked = new Set<string>()
+    opening.add(rechecked)
+    try {
+      const { connection, caller } = await begin(request, wire)
+      for (const name of rechecked) recheckFor(caller, name)
+      return connection
+    } finally {
+      opening.delete(rechecked)
+    }
+  }
+
+  async function begin(request: OpenRequest, wire: Wire): Promise<Begun> {
     const requests = new Map(request.channels.map((channel) => [channel.channel, channel]))
     if (requests.size > limits.channels)
       throw new RealtimeError('too_many_channels', `More than ${limits.channels} channels.`)
@@ -193,22 +213,28 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     const watch: WatchRequest[] = []
     const unseen: { channel: string; error: RealtimeError }[] = []
     for (const answer of watched) 'error' in answer ? unseen.push(answer) : watch.push(answer)
+    const seats: Seat[] = []
+    const absent: ServerEvent[] = []
+    for (const answer of entered) {
+      const { channel } = answer
+      const { identity, client } = request
+      const seat = identity === null || client == null ? null : { channel, member: identity.id, client }
+      if (seat !== null && !('error' in answer)) seats.push(seat)
+      else absent.push({ type: 'absent', channel })
+      // Where it may not hear any more it is not present either; if this fails, the seat ends with its time.
+      if (seat !== null && 'error' in answer && !answer.error.retryable) hub.presence.leave(seat).catch(() => {})
+    }
     const [first] = [...refused, ...unseen]
     if (first !== undefined && subscriptions.length + watch.length === 0 && request.transport !== 'websocket')
       throw first.error
 
     for (const { error } of [...refused, ...unseen]) counters.refuse('channel', error.code)
     const events: ServerEvent[] = [
+      ...(request.identity?.expiresAt === undefined ? [] : [expiresOf(request.identity)]),
       ...refused.map(({ channel, error }) => ({ type: 'unsubscribed', channel, error: error.toJSON() }) as const),
       ...unseen.map(({ channel, error }) => ({ type: 'unwatched', channel, error: error.toJSON() }) as const),
+      ...absent,
     ]
-    const seats: Seat[] = []
-    for (const answer of entered) {
-      const { channel } = answer
-      if ('error' in answer || request.identity === null || request.client == null)
-        events.push({ type: 'absent', channel })
-      else seats.push({ channel, member: request.identity.id, client: request.client })
-    }
     const { pollHold, pollFloor } = options
     const interval = { websocket: null, sse: null, 'long-poll': pollHold, poll: pollFloor }[request.transport]
     const { heartbeat = null } = request
@@ -257,8 +283,8 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
   function connect(
     request: StreamRequest,
     wire: Wire,
-    { identity, transport }: Pick<OpenRequest, 'identity' | 'transport'>,
-  ): Connection {
+    { identity, transport, authenticate: again }: OpenRequest,
+  ): Begun {
     const id = crypto.randomUUID()
     const name = paceOf(identity, id)
     let open = true
@@ -279,12 +305,17 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
       identity,
       sequence: createSequence(),
       answers: { inLine: createSequence(), full: () => !open || stream.congested, add: () => {} },
-      pace: () => paced(name, identity, () => open),
+      pace: () =>
+        paced(name, () => {
+          if (!open) throw limited('The connection ended before its turn came.', 0)
+        }),
       stream: {
         handle: stream,
         channels: new Set(request.subscriptions.map(({ channel }) => channel)),
         watched: new Set(request.watch?.map(({ channel }) => channel)),
+        authenticate: (token) => renew(caller, token, again),
       },
+      stopExpiry: () => {},
     }
     // A wire may break at the first word.
     if (open) forget = admit(caller)
@@ -316,7 +347,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
       return 'error' in decoded ? refused(decoded.ref, decoded.error) : runCommand(decoded.command, caller)
     }
 
-    return {
+    const connection: Connection = {
       id,
       drained: () => stream.drained(),
       receive(text) {
@@ -327,17 +358,18 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
         stream.closed()
       },
     }
+    return { connection, caller }
   }
 
   /** Notes a connection, and ends it when its identity expires. Returns its undo, which is told why it ended. */
   function admit(caller: Admitted): (reason: ErrorCode) => void {
-    const { transport, identity, stream } = caller
-    const stopExpiry = whenExpired(identity, () => stream.handle.end(expired()))
+    const { transport, identity } = caller
+    become(caller, identity)
     admitted.add(caller)
     counters.open(transport)
     if (identity !== null) connections.set(identity.id, (connections.get(identity.id) ?? 0) + 1)
     return (reason) => {
-      stopExpiry()
+      caller.stopExpiry()
       if (!admitted.delete(caller)) return
       counters.end(transport, reason)
       if (identity === null) return
@@ -347,21 +379,57 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     }
   }
 
-  /** Calls `end` when the identity's time is over; returns the way to stop waiting. */
+  /** The connection speaks for this identity from here on, until some time after that expires. */
+  function become(caller: Admitted, identity: Identity | null): void {
+    caller.identity = identity
+    caller.stopExpiry()
+    caller.stopExpiry = whenExpired(identity, () => caller.stream.handle.end(expired()))
+  }
+
+  /** Calls `end` when the identity's time is over, and the grace; returns the way to stop waiting. */
   function whenExpired(identity: Identity | null, end: () => void): () => void {
-    const at = identity?.expiresAt
-    if (at === undefined) return () => {}
+    if (identity?.expiresAt === undefined) return () => {}
+    const at = identity.expiresAt + Math.min(GRACE, options.heartbeat)
     let timer: Timer = arm()
     function arm(): Timer {
       return clock.setTimeout(
         () => {
-          if (at !== undefined && clock.now() < at) timer = arm()
+          if (clock.now() < at) timer = arm()
           else end()
         },
-        Math.min(Math.max((at as number) - clock.now(), 0), LONGEST_TIMER),
+        Math.min(Math.max(at - clock.now(), 0), LONGEST_TIMER),
       )
     }
     return () => clock.clearTimeout(timer)
+  }
+
+  /** Puts what a new token says in the place of the identity: that of the same one, whom every rule is asked about again. Ends the connection where it is not taken. */
+  function renew(caller: Admitted, token: string, again: OpenRequest['authenticate']): Promise<void> {
+    const { sequence, stream } = caller
+    // No channel has such a name.
+    return sequence(' token', async () => {
+      if (again === undefined)
+        throw new RealtimeError('unsupported', 'What this stream was opened with does not expire.')
+      let identity: Identity | null
+      try {
+        identity = await again(token)
+      } catch (thrown) {
+        const error = toRealtimeError(thrown)
+        // It was not the token: another try may come in time.
+        if (error.retryable && error.code !== 'token_expired') throw error
+        return stream.handle.end(error)
+      }
+      if (!admitted.has(caller)) return
+      if (identity === null || identity.id !== caller.identity?.id) return stream.handle.end(somebodyElse())
+      become(caller, identity)
+      stream.handle.send(expiresOf(identity))
+      for (const name of new Set([...stream.channels, ...stream.watched, ...stream.handle.entered]))
+        recheckFor(caller, name)
+    })
+  }
+
+  function expiresOf({ expiresAt }: Identity): ExpiresEvent {
+    return { type: 'expires', ...(expiresAt !== undefined && { after: Math.max(0, expiresAt - clock.now()) }) }
   }
 
   async function execute(text: string, identity: Identity | null): Promise<ResultEvent[]> {
@@ -393,7 +461,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
       identity,
       sequence: createSequence(),
       answers,
-      pace: () => (name === null ? null : paced(name, identity, () => true)),
+      pace: () => (name === null ? null : paced(name, () => demandFresh(identity))),
       stream: null,
     }
     const events = commands.map((command) =>
@@ -435,24 +503,42 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
   }
 
   function recheck(name: string): void {
-    for (const { identity, sequence, stream } of admitted) {
-      const { handle, channels, watched } = stream
-      // Behind the commands for the channel that are under way.
-      const check = (place: string, names: Set<string>, takeOff: (error: RealtimeError) => void) =>
-        sequence(place, async () => {
-          if (!names.has(name)) return
-          try {
-            await authorize(contract.resolve(name), 'subscribe', identity)
-          } catch (error) {
-            names.delete(name)
-            const refused = toRealtimeError(error)
-            counters.refuse('channel', refused.code)
-            takeOff(refused)
-          }
-        })
-      void check(name, channels, (error) => handle.unsubscribe(name, error))
-      void check(`presence ${name}`, watched, (error) => handle.unwatch(name, error))
-    }
+    for (const rechecked of opening) rechecked.add(name)
+    for (const caller of admitted) recheckFor(caller, name)
+  }
+
+  /** Asks the channel's rule again for a connection that hears it, watches its members, or keeps somebody present in it. */
+  function recheckFor(caller: Admitted, name: string): void {
+    const { handle, channels, watched } = caller.stream
+    // Behind the commands for the channel that are under way.
+    const check = (place: string, concerned: () => boolean, takeOff: (error: RealtimeError) => void) =>
+      caller.sequence(place, async () => {
+        if (!concerned()) return
+        try {
+          await authorize(contract.resolve(name), 'subscribe', caller.identity)
+        } catch (error) {
+          const refused = toRealtimeError(error)
+          counters.refuse('channel', refused.code)
+          takeOff(refused)
+        }
+      })
+    void check(
+      name,
+      () => channels.has(name),
+      (error) => {
+        channels.delete(name)
+        handle.unsubscribe(name, error)
+      },
+    )
+    void check(
+      `presence ${name}`,
+      () => watched.has(name) || handle.entered.has(name),
+      (error) => {
+        if (watched.delete(name)) handle.unwatch(name, error)
+        // The rule that failed says nothing against who is there.
+        if (!error.retryable) handle.expel(name)
+      },
+    )
   }
 
   /** The answer to a command that could not be begun. */
@@ -510,6 +596,16 @@ function isIdentity(value: unknown): value is Identity {
   if (value.id === '' || value.id.length > ID_LENGTH || /\p{Surrogate}/u.test(value.id)) return false
   const { expiresAt, issuedAt } = value as { readonly expiresAt?: unknown; readonly issuedAt?: unknown }
   return [expiresAt, issuedAt].every((time) => time === undefined || (typeof time === 'number' && !Number.isNaN(time)))
+}
+
+function limited(message: string, retryAfter: number): RealtimeError {
+  return new RealtimeError('rate_limited', message, { retryAfter, outcome: 'failed' })
+}
+
+function somebodyElse(): RealtimeError {
+  return new RealtimeError('unauthenticated', 'The new token is not of the identity that this stream was opened for.', {
+    hint: 'Open another stream with it.',
+  })
 }
 
 function expired(): RealtimeError {

@@ -61,6 +61,19 @@ describe('orders', () => {
     ])
   })
 
+  it('of the past that ask the same again are heard once', async () => {
+    const { orders, heard, until } = node()
+    for (const channel of ['x', 'y', 'x', 'x']) await orders.give({ type: 'recheck', channel })
+    await orders.give(revoke('a'))
+    orders.listen()
+    await until(3)
+    expect(heard.map(({ order }) => order)).toEqual([
+      { type: 'recheck', channel: 'x' },
+      { type: 'recheck', channel: 'y' },
+      revoke('a'),
+    ])
+  })
+
   it('are heard to the end of a drain, which does not wait for that', async () => {
     const { hub, orders, heard, until } = node()
     orders.listen()

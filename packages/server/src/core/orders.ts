@@ -80,7 +80,7 @@ export class Orders {
           const event = JSON.parse(json) as HeardEvent
           if (event.type === 'message') tell(event, false)
           // Those that it comes with were given before.
-          else if (event.type === 'subscribed') for (const given of event.history ?? []) tell(given, true)
+          else if (event.type === 'subscribed') for (const given of standing(event.history ?? [])) tell(given, true)
           // A drain waits for every stream; this one may stay to the end.
           else if (event.type === 'bye') queueMicrotask(again)
         }
@@ -99,6 +99,12 @@ export class Orders {
     const stream = hub.open({ subscriptions: [subscription], cursor, first: [] }, wire)
     this.#stream = stream
   }
+}
+
+/** Those that something is left to do for: to ask a rule again, once is enough. */
+function standing(orders: readonly Given[]): Given[] {
+  const last = new Map(orders.map((given) => [given.data.type === 'recheck' ? given.data.channel : given, given]))
+  return [...last.values()]
 }
 
 interface Given {

@@ -220,6 +220,21 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
     this.#host.presence.seats.hold(this, seat, null)
   }
 
+  get entered(): Set<string> {
+    return new Set([...this.#seats.values()].map(({ channel }) => channel))
+  }
+
+  expel(channel: string): void {
+    if (this.#closed) return
+    for (const [key, seat] of this.#seats) {
+      if (seat.channel !== channel) continue
+      this.#seats.delete(key)
+      // Nobody keeps the seat any more: if this fails it ends with its time.
+      this.#host.presence.leave(seat).catch(() => {})
+      this.absent(channel)
+    }
+  }
+
   send(event: ServerEvent): void {
     if (!this.#closed) this.#control(controlItem(event))
   }

@@ -8,7 +8,10 @@ export type TransportName = 'websocket' | 'sse' | 'long-poll' | 'poll'
 export interface Identity {
   /** Stable id of the user or device; appears as `from` of what it publishes. */
   readonly id: string
-  /** Milliseconds since 1970 after which the identity is worth nothing. */
+  /**
+   * Milliseconds since 1970 after which the identity is worth nothing (`exp` of a JWT, times 1000). Clients are told, and show a new token before; streams that are open end
+   * a heartbeat later, 25 s at most.
+   */
   readonly expiresAt?: number | undefined
   /** Milliseconds since 1970 at which the token or session was issued (`iat` of a JWT, times 1000): `rt.revoke` then refuses it for a day if it is older. */
   readonly issuedAt?: number | undefined
@@ -66,4 +69,6 @@ export interface OpenRequest<I extends Identity | null = Identity | null> {
   readonly entered?: readonly string[]
   /** Milliseconds between signs of life that suit the client; null: it did not say. */
   readonly heartbeat?: number | null
+  /** Who asks when the request that opened it had this token; absent: no command takes one. Rejects as {@link Gateway.authenticate}. */
+  readonly authenticate?: (token: string) => Promise<Identity | null>
 }

@@ -54,6 +54,10 @@ export interface Stream {
   unwatch(channel: string, error?: RealtimeError): void
   /** Makes the client present for as long as this stream lives. Rejects as {@link PresenceDesk.enter}. */
   enter(seat: Seat, state: string): Promise<void>
+  /** The channels that this stream keeps its client present in. */
+  readonly entered: ReadonlySet<string>
+  /** The client is not present in this channel any more, and is told so. */
+  expel(channel: string): void
   /** Prints a control event, such as a result. */
   send(event: ServerEvent): void
   drained(): void

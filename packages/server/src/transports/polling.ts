@@ -29,6 +29,7 @@ export function createPolling(
       const events: string[] = []
       let size = 0
       let cursor: string | null = null
+      let expires: number | null = null
       let news = false
       let status = false
       let first = true
@@ -60,6 +61,10 @@ export function createPolling(
 
       function take(item: OutItem): void {
         const event = item.kind === 'control' ? (JSON.parse(item.json) as ServerEvent) : null
+        if (event?.type === 'expires') {
+          expires = event.after ?? null
+          return
+        }
         // These only keep a stream going.
         if (event?.type === 'hello' || event?.type === 'beat' || event?.type === 'cursor') return
         news ||= event === null || isNews(event)
@@ -92,7 +97,8 @@ export function createPolling(
           return
         }
         const who = open.identity === null ? '' : `"identity":${JSON.stringify(open.identity.id)},`
-        const body = `{"events":[${events.join(',')}],"cursor":${JSON.stringify(cursor)},${who}"next":${pause}}`
+        const until = expires === null ? '' : `"expires":${expires},`
+        const body = `{"events":[${events.join(',')}],"cursor":${JSON.stringify(cursor)},${who}${until}"next":${pause}}`
         finish(jsonReply(200, body, { etag: etag(cursor) }))
       }
 

@@ -12,7 +12,7 @@ import {
   toRealtimeError,
 } from '@rt/protocol'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
-import type { Connection, Identity, OutItem, Wire } from '../ports/connection'
+import type { Connection, OpenRequest, OutItem, Wire } from '../ports/connection'
 import type { Gateway } from '../ports/gateway'
 import type { HttpRequest } from '../ports/http'
 import { accessOf } from './access'
@@ -79,7 +79,10 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
     server.handleUpgrade(raw, socket, head, (ws) => converse(ws, socket, asked ?? firstFrame(ws)))
 
     async function ask(query: StreamQuery, token: string | undefined): Promise<Asked> {
-      return { query, identity: await gateway.authenticate(withToken(request.toRequest(), token)) }
+      const authenticate = (shown: string | undefined) => gateway.authenticate(withToken(request.toRequest(), shown))
+      const identity = await authenticate(token)
+      // Only then the request is still needed: it is large, and connections are many.
+      return { query, identity, ...(identity?.expiresAt !== undefined && { authenticate }) }
     }
 
     /** What the first frame asks for. */
@@ -165,9 +168,9 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
       try {
         const result = await asking
         if ('error' in result) throw result.error
-        const { query, identity } = result.value
+        const { query, ...who } = result.value
         if (gone) return
-        const opened = await gateway.open({ transport: 'websocket', identity, ...query }, wire)
+        const opened = await gateway.open({ transport: 'websocket', ...who, ...query }, wire)
         connection = opened
         if (gone) return opened.closed()
         for (const text of early.splice(0)) opened.receive(text)
@@ -202,9 +205,8 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
 }
 
 /** What a client wants and who it is. */
-interface Asked {
+interface Asked extends Pick<OpenRequest, 'identity' | 'authenticate'> {
   readonly query: StreamQuery
-  readonly identity: Identity | null
 }
 
 type Settled<T> = { readonly value: T } | { readonly error: unknown }
