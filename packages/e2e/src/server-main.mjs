@@ -1,9 +1,12 @@
 // One node of an app in a process of its own, which a test may kill; started by server-process.ts with its options as JSON in the first argument.
-import { createServer } from 'node:http'
+import { createServer, IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { queryObjects } from 'node:v8'
 import { createRealtime, memory, RealtimeError } from '@rt/server'
+import { WebSocket } from 'ws'
 import { z } from 'zod'
 
-const { port = 0, redisUrl, options = {} } = JSON.parse(process.argv[2] ?? '{}')
+const { port = 0, redisUrl, options = {}, http = {} } = JSON.parse(process.argv[2] ?? '{}')
 // Loaded only where it is asked for, as an app does it.
 const broker = redisUrl === undefined ? memory() : (await import('@rt/server/redis')).redis(redisUrl)
 
@@ -52,7 +55,7 @@ const rt = createRealtime({
 
 const inspector = rt.inspector({ allow: ({ identity }) => identity?.id === 'admin' })
 
-const server = createServer((request, response) => {
+const server = createServer(http, (request, response) => {
   const [path, query] = request.url.split('?', 2)
   if (path === '/inspect') return inspector.handler(request, response)
   if (path === '/login') {
@@ -71,9 +74,36 @@ const server = createServer((request, response) => {
     response.end(JSON.stringify(found))
     return
   }
+  if (request.url === '/figures') {
+    // Its own connection is one of them each time.
+    response.end(JSON.stringify(figures()))
+    return
+  }
   response.setHeader('content-type', 'text/html').end('<!doctype html><title>bare</title>')
 })
 rt.attach(server)
+
+const { constructor: Timeout } = setTimeout(() => {}, 0)
+const never = process.eventNames().length
+
+/** What is there once the garbage is gone. */
+function figures() {
+  globalThis.gc()
+  const { connections, subscriptions, channels } = rt.metrics()
+  return {
+    connections: Object.values(connections).reduce((sum, n) => sum + n),
+    subscriptions,
+    channels,
+    resources: process.getActiveResourcesInfo().length,
+    listeners: process.eventNames().length - never,
+    timers: queryObjects(Timeout),
+    sockets: queryObjects(Socket),
+    webSockets: queryObjects(WebSocket),
+    requests: queryObjects(IncomingMessage),
+    responses: queryObjects(ServerResponse),
+    heap: process.memoryUsage().heapUsed,
+  }
+}
 server.listen(port, '127.0.0.1', () => console.log(JSON.stringify({ port: server.address().port })))
 
 // The parent is gone: so are we.

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { ask } from './plain-client'
 
 export interface ServerProcessOptions {
   /** Default: a free one. */
@@ -11,6 +12,23 @@ export interface ServerProcessOptions {
   readonly redisUrl?: string
   /** Plain options of createRealtime, such as `{ pollFloor: 100 }`. */
   readonly options?: Readonly<Record<string, unknown>>
+  /** Options of node:http's createServer. */
+  readonly http?: Readonly<Record<string, unknown>>
+}
+
+/** What a node holds once the garbage is gone: numbers of things, and bytes of the heap. */
+export interface Figures {
+  readonly connections: number
+  readonly subscriptions: number
+  readonly channels: number
+  readonly resources: number
+  readonly listeners: number
+  readonly timers: number
+  readonly sockets: number
+  readonly webSockets: number
+  readonly requests: number
+  readonly responses: number
+  readonly heap: number
 }
 
 /** A promise that nobody handled ends the process, and so does an `error` event without a listener. */
@@ -28,7 +46,13 @@ export class ServerProcess {
   /** Resolves when it listens. */
   static async start(options: ServerProcessOptions = {}): Promise<ServerProcess> {
     const main = fileURLToPath(new URL('./server-main.mjs', import.meta.url))
-    const args = ['--unhandled-rejections=strict', main, JSON.stringify(options)]
+    const args = [
+      '--unhandled-rejections=strict',
+      '--expose-gc',
+      '--disable-warning=ExperimentalWarning',
+      main,
+      JSON.stringify(options),
+    ]
     const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] })
     const stderr: string[] = []
     child.stderr.setEncoding('utf8').on('data', (text: string) => stderr.push(text))
@@ -50,6 +74,11 @@ export class ServerProcess {
   /** All that it wrote to stderr. */
   get stderr(): string {
     return this.#stderr.join('')
+  }
+
+  async figures(): Promise<Figures> {
+    const { text } = await ask(`${this.origin}/figures`)
+    return JSON.parse(text) as Figures
   }
 
   /** Such as SIGSTOP and SIGCONT. */

@@ -1,3 +1,3 @@
-export * from './corpus'
-export * from './frames'
-export * from './mutator'
+export * from './corpus.ts'
+export * from './frames.ts'
+export * from './mutator.ts'

@@ -14,8 +14,8 @@ export function randomFrom(seed: number): () => number {
 /** JSON whose leaves are text already, since not all that is to be written is a value, and keys may come twice. */
 type Tree = string | Tree[] | { members: [key: string, value: Tree][] }
 
-/** In place of what was there. */
-const VALUES: readonly string[] = [
+/** JSON in place of what was there. */
+export const badValues: readonly string[] = [
   ...['null', 'true', 'false', '0', '-0', '-1', '1.5', '1e3', '7', '129', '1001', '60001'],
   ...['1e309', '-1e309', 'NaN', '9007199254740991', '9007199254740992', '2147483648', '99999999999999999999', '0x10'],
   ...['""', '" "', '"0"', '"5"', '"true"', '"null"', '"__proto__"', '"constructor"', '"toString"', '"hasOwnProperty"'],
@@ -72,7 +72,7 @@ export class Mutator {
     let tree = treeOf(JSON.parse(text))
     for (let n = 1 + this.number(3); n > 0; n--) tree = this.#change(tree, others)
     const changed = print(tree)
-    return this.number(8) === 0 ? this.#changeText(changed) : changed
+    return this.number(8) === 0 ? this.scramble(changed) : changed
   }
 
   #change(root: Tree, others: readonly string[]): Tree {
@@ -84,7 +84,7 @@ export class Mutator {
     switch (this.number(into === null ? 3 : 8)) {
       case 0:
       case 1:
-        return put(root, place, this.pick(VALUES))
+        return put(root, place, this.pick(badValues))
       case 2:
         return put(root, place, this.pick(placesOf(treeOf(JSON.parse(this.pick(others))))).tree)
       case 3:
@@ -95,11 +95,11 @@ export class Mutator {
       case 5:
         // A few, or more than a frame may have.
         if (Array.isArray(into)) into.push(...Array(this.pick([1, 1, 2, 130])).fill(into[at] ?? 'null'))
-        else into?.members.push([into.members[at]?.[0] ?? this.pick(KEYS), this.pick(VALUES)])
+        else into?.members.push([into.members[at]?.[0] ?? this.pick(KEYS), this.pick(badValues)])
         return root
       case 6:
-        if (Array.isArray(into)) into.splice(at, 0, this.pick(VALUES))
-        else into?.members.splice(at, 0, [this.pick(KEYS), this.pick(VALUES)])
+        if (Array.isArray(into)) into.splice(at, 0, this.pick(badValues))
+        else into?.members.splice(at, 0, [this.pick(KEYS), this.pick(badValues)])
         return root
       default: {
         const member = Array.isArray(into) ? undefined : into?.members[at]
@@ -109,7 +109,8 @@ export class Mutator {
     }
   }
 
-  #changeText(text: string): string {
+  /** A text in which something is cut off, doubled, or put between. */
+  scramble(text: string): string {
     const [from, to] = [this.number(text.length + 1), this.number(text.length + 1)].sort((a, b) => a - b) as [
       number,
       number,
