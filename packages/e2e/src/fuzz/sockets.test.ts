@@ -185,7 +185,9 @@ describe('a node that is badly treated', { timeout: full ? 1_800_000 : 120_000 }
 
   it('holds nothing of it afterwards', async () => {
     closeAll()
-    const after = await settled({ ...before, heap: before.heap + HEAP })
+    // What the node does by itself comes and goes.
+    const most = { ...before, timers: before.timers + 5, resources: before.resources + 5, sockets: before.sockets + 5 }
+    const after = await settled({ ...most, heap: before.heap + HEAP })
     console.log(`before ${JSON.stringify(before)}\nafter  ${JSON.stringify(after)}`)
   })
 })
