@@ -30,11 +30,14 @@ export function openChannel(client: Client, name: string): () => void {
     tail.prepend(line)
     while (tail.children.length > KEPT) tail.lastElementChild?.remove()
   }
-  channel.on('subscribed', () => signal.aborted || show(find('#tail-state'), ''))
-  channel.on('gap', ({ reason }) => {
-    if (!signal.aborted) add(element('li', 'gap', `Publications may be missing here (${reason}).`))
+  const offs = [
+    channel.on('subscribed', () => show(find('#tail-state'), '')),
+    channel.on('gap', ({ reason }) => add(element('li', 'gap', `Publications may be missing here (${reason}).`))),
+    channel.on('error', ({ code, message }) => show(find('#tail-state'), `${code}: ${message}`)),
+  ]
+  signal.addEventListener('abort', () => {
+    for (const off of offs) off()
   })
-  channel.on('error', ({ code, message }) => signal.aborted || show(find('#tail-state'), `${code}: ${message}`))
   channel.subscribe((message) => add(lineOf(message)), { last: FIRST, signal })
 
   channel.presence.get().then(showMembers, ({ code, message }) => {
@@ -59,6 +62,8 @@ export function openChannel(client: Client, name: string): () => void {
   }
 
   function say(state: '' | 'good' | 'bad', ...lines: string[]): void {
+    // Another channel is open by now.
+    if (signal.aborted) return
     outcome.dataset['state'] = state
     outcome.replaceChildren(...lines.map((line) => element('p', '', line)))
   }

@@ -182,10 +182,19 @@ const go = (name: string) => {
   location.hash = encodeURIComponent(name)
 }
 
+/** Null: none, or what somebody typed there is none. */
+function nameIn(hash: string): string | null {
+  try {
+    return decodeURIComponent(hash.slice(1)) || null
+  } catch {
+    return null
+  }
+}
+
 function followAddress(): void {
   leave()
   leave = () => {}
-  opened = decodeURIComponent(location.hash.slice(1)) || null
+  opened = nameIn(location.hash)
   find('#channel').hidden = opened === null
   find('#nothing-open').hidden = opened !== null
   if (opened !== null) {

@@ -215,6 +215,14 @@ is<Equal<Live['job:{id}']['presence'], { at: number }>>()
 is<Equal<Live['news']['state'], never>>()
 is<Equal<Live['news']['presence'], never>>()
 
+live.inspector({
+  allow: ({ identity, request }) => {
+    is<Equal<typeof request, Request>>()
+    is<Equal<typeof identity, User | null>>()
+    return identity?.rooms.includes('admins') === true
+  },
+})
+
 live.presence.list('chat:1').then(({ members, known }) => {
   is<Equal<(typeof members)[number]['state'], { name: string; typing: boolean }>>()
   is<Equal<typeof known, boolean>>()

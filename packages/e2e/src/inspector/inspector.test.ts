@@ -53,7 +53,7 @@ describe.skipIf(noBrowser || noRedis)('the inspector (needs chromium and redis-s
   shared(async () => {
     const { url: redisUrl } = await startRedis()
     const options = { pollFloor: 200 }
-    nodes = [await ServerProcess.start({ redisUrl, options }), await ServerProcess.start({ redisUrl, options })]
+    nodes = await Promise.all([ServerProcess.start({ redisUrl, options }), ServerProcess.start({ redisUrl, options })])
     const [first, second] = nodes
     ann = join(first, 'ann', 'websocket')
     const all = [ann, join(first, 'bob', 'sse'), join(second, 'cid', 'long-poll'), join(second, 'dora', 'poll')]

@@ -221,6 +221,14 @@ describe('what a node says of itself', () => {
     await events.cancel()
   })
 
+  it('comes by polls as well', async () => {
+    const { fetch } = start(admins)
+    const poll = async (query: string) => JSON.parse(await text(fetch, ask('application/json', query, 'root')))
+    const { cursor } = await poll('?channels=:nodes&wait=0')
+    const { events } = await poll(`?channels=:nodes&cursor=${cursor}&wait=10`)
+    expect(events).toContainEqual(expect.objectContaining({ type: 'live', channel: ':nodes' }))
+  })
+
   it('is bounded: of long lists the head and their length, and of a connection’s id the beginning', async () => {
     const { rt, fetch } = start(admins)
     const streams: Response[] = []

@@ -1,9 +1,9 @@
 /** What a node says of itself to the inspector: totals, and the head of its lists; taken once a second while somebody looks. */
-import type { Snapshot } from '@rt/inspector/snapshot'
+import type { Head, Snapshot } from '@rt/inspector/snapshot'
 import type { Clock } from '@rt/protocol'
 import type { Counters } from '../core/counters'
 import type { GatewayControl } from '../core/gateway'
-import type { Hub } from '../ports/hub'
+import type { ChannelInfo, Hub } from '../ports/hub'
 import { LagMeter } from './lag'
 
 /** Rows of each list: what a page can show, and a message can hold. */
@@ -25,11 +25,9 @@ export function createSnapshot({ hub, node, clock, app, counters, own }: Snapsho
 
   function take(): Snapshot {
     const { stored, duplicate, live } = counters.publications
-    const connections = [...app.connections()].sort((a, b) => b.waiting - a.waiting || a.since - b.since)
-    // Names of rt's own begin with a character that no app's name begins with.
-    const channels = [...hub.heard()]
-      .filter(({ name }) => !/^[$:]/.test(name))
-      .sort((a, b) => b.subscribers - a.subscribers || (a.name < b.name ? -1 : 1))
+    // Each is noted behind those that are older.
+    const connections = headOf(app.connections(), (a, b) => b.waiting - a.waiting)
+    const channels = headOf(appsOwn(hub.heard()), (a, b) => b.subscribers - a.subscribers)
     return {
       node,
       ...processOf(),
@@ -41,15 +39,35 @@ export function createSnapshot({ hub, node, clock, app, counters, own }: Snapsho
       publications: stored + duplicate + live,
       deliveries: counters.deliveries - own.deliveries,
       connections: {
-        total: connections.length,
-        // A whole id would be one that a connection can be spoken of with.
-        head: connections.slice(0, ROWS).map((connection) => ({ ...connection, id: connection.id.slice(0, 8) })),
+        total: connections.total,
+        // A whole id is nobody's business: it can't be guessed, and the beginning is enough to tell them apart.
+        head: connections.head.map((connection) => ({ ...connection, id: connection.id.slice(0, 8) })),
       },
-      channels: { total: channels.length, head: channels.slice(0, ROWS) },
+      channels,
     }
   }
 
   return { take, rest: () => lag.stop() }
+}
+
+/** The first of them, without sorting all; the earlier one where two are equal. */
+function headOf<Row>(rows: Iterable<Row>, order: (a: Row, b: Row) => number): Head<Row> {
+  const head: Row[] = []
+  let total = 0
+  for (const row of rows) {
+    total++
+    let place = head.length
+    while (place > 0 && order(row, head[place - 1] as Row) < 0) place--
+    if (place === ROWS) continue
+    head.splice(place, 0, row)
+    if (head.length > ROWS) head.pop()
+  }
+  return { total, head }
+}
+
+/** Without those of rt's own, whose names begin with a character that no app's name begins with. */
+function* appsOwn(channels: Iterable<ChannelInfo>): Iterable<ChannelInfo> {
+  for (const channel of channels) if (!/^[$:]/.test(channel.name)) yield channel
 }
 
 /** Where the runtime has a process. */
