@@ -79,6 +79,15 @@ const server = createServer(http, (request, response) => {
     response.end(JSON.stringify(figures()))
     return
   }
+  if (request.url.startsWith('/publish/')) {
+    const n = Number(request.url.slice('/publish/'.length))
+    rt.publish('user:ann:inbox', { n }).then(() => response.end())
+    return
+  }
+  if (request.url.startsWith('/ticket/')) {
+    rt.ticket({ id: request.url.slice('/ticket/'.length) }).then((ticket) => response.end(ticket))
+    return
+  }
   response.setHeader('content-type', 'text/html').end('<!doctype html><title>bare</title>')
 })
 rt.attach(server)

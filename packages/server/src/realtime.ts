@@ -19,7 +19,7 @@ import { createAuthorize } from './core/authorize'
 import { createCommands } from './core/commands'
 import { compileContract, presenceOf } from './core/contract'
 import { Counters } from './core/counters'
-import { createGateway } from './core/gateway'
+import { createGateway, isIdentity } from './core/gateway'
 import { createHub } from './core/hub'
 import { type Order, Orders } from './core/orders'
 import { readOrigins } from './core/origins'
@@ -27,6 +27,7 @@ import { createReadPayload } from './core/payload'
 import { createPublishing } from './core/publishing'
 import { createSequence } from './core/sequence'
 import { createStateOf } from './core/state'
+import { Tickets } from './core/tickets'
 import { type Duration, milliseconds } from './duration'
 import { createFetchHandler, createHealthFetch, type FetchHandler } from './hosts/fetch'
 import {
@@ -232,6 +233,16 @@ export interface Realtime<C extends Contract = Contract, I extends Identity = Id
   revoke(who: string | ((id: string) => boolean)): Promise<void>
 
   /**
+   * A text that stands for this identity once, within 30 s, on any node: `?ticket=…` in the URL of a bare `EventSource` or `WebSocket`, which can send no header. The
+   * identity comes back as its JSON. `origin`: only pages of this one may use it. A stream that is opened anew needs a new one. Rejects with a TypeError for an identity or
+   * origin that is none, and as {@link publish}.
+   *
+   * @example
+   * app.post('/ticket', async (req, res) => res.json(await rt.ticket(await session(req), { origin: 'https://app.example.com' })))
+   */
+  ticket(identity: I, options?: { readonly origin?: string }): Promise<string>
+
+  /**
    * Asks the `subscribe` rule of a channel again for everybody who hears it or watches its members, on every node, within a second: whom it refuses now hears nothing
    * more of it, is not present there any more, and is told `unsubscribed`. (Publishing, history and each new stream are asked every time anyway.) Rejects with `unknown_channel`, and as {@link revoke}.
    *
@@ -347,8 +358,15 @@ export function createRealtime(
   const publishing = createPublishing({ contract, authorize, broker, hub, dedupe, readPayload, counters })
   const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, counters, report })
   const orders = new Orders({ hub, broker, clock, heard: obey, report })
+  const tickets = new Tickets(broker, clock)
   const gateway = createGateway({
     ...settings,
+    tickets: {
+      take(request) {
+        orders.listen()
+        return tickets.take(request)
+      },
+    },
     authenticate(request) {
       // From the first client on; a process that only publishes has nothing to obey.
       orders.listen()
@@ -442,6 +460,14 @@ export function createRealtime(
       demandOpen()
       const ids = typeof who === 'string' ? [who] : (await everybody()).filter((id) => who(id) === true)
       await tell(...chunks(ids).map((some): Order => ({ type: 'revoke', ids: some })))
+    },
+
+    async ticket(identity, { origin } = {}) {
+      demandOpen()
+      if (!isIdentity(identity)) throw new TypeError('ticket takes an identity: { id, expiresAt?, issuedAt? }.')
+      if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).origin !== origin))
+        throw new TypeError('origin must be scheme, host and port, such as "https://app.example.com".')
+      return tickets.make(identity, origin ?? null)
     },
 
     async recheck(channel) {

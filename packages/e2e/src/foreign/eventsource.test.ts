@@ -33,6 +33,68 @@ describe.skipIf(!CHROMIUM_PATH || !REDIS_SERVER)("the browser's EventSource", ()
     for (const run of undo.splice(0)) await run()
   })
 
+  it('is let in by a ticket of another node, once: when it is cut it is told so, and goes on with a new one', async () => {
+    const browser = await chromium.launch({ executablePath: CHROMIUM_PATH as string, args: ['--no-sandbox'] })
+    undo.unshift(() => browser.close())
+    const page = await browser.newPage()
+    await page.goto(`${mortal.origin}/`)
+    const ticket = async () => (await ask(`${other.origin}/ticket/ann`)).text
+    await page.exposeFunction('ticket', ticket)
+    await page.evaluate(async () => {
+      const seen = { ns: [] as number[], who: [] as string[], closed: 0 }
+      let place = ''
+      const ticket = (window as unknown as { ticket(): Promise<string> }).ticket
+      const open = async () => {
+        const query = new URLSearchParams({ channels: 'user:ann:inbox', cursor: place, ticket: await ticket() })
+        const source = new EventSource(`/rt?${query}`)
+        source.onmessage = ({ data, lastEventId }) => {
+          if (lastEventId !== '') place = lastEventId
+          const event = JSON.parse(data)
+          if (event.type === 'hello') seen.who.push(event.identity)
+          if (event.cursor !== undefined) place = event.cursor
+          if (event.type === 'message' && !seen.ns.includes(event.data.n)) seen.ns.push(event.data.n)
+        }
+        source.onerror = () => {
+          // It tried again by itself with the same URL, and was refused.
+          if (source.readyState !== EventSource.CLOSED) return
+          seen.closed++
+          setTimeout(open, 100)
+        }
+      }
+      Object.assign(window, { seen })
+      await open()
+    })
+    const until = (check: string) => page.waitForFunction(check, null, { timeout: 45_000 })
+    await until('seen.who.length === 1')
+    let n = 0
+    const publish = async () => {
+      const answer = await ask(`${other.origin}/publish/${++n}`)
+      expect(answer.status).toBe(200)
+    }
+    for (let i = 0; i < 5; i++) await publish()
+    await until('seen.ns.length === 5')
+    await mortal.kill()
+    for (let i = 0; i < 5; i++) await publish()
+    mortal = await ServerProcess.start({ redisUrl: store.url, port: mortal.port })
+    await until('seen.ns.length === 10')
+    await publish()
+    await until('seen.ns.length === 11')
+    const seen = await page.evaluate(
+      () => (window as unknown as { seen: { ns: number[]; who: string[]; closed: number } }).seen,
+    )
+    expect(seen.ns).toEqual(Array.from({ length: n }, (_, i) => i + 1))
+    expect(new Set(seen.who)).toEqual(new Set(['ann']))
+    expect(seen.closed).toBeGreaterThan(0)
+
+    const once = await ticket()
+    const headers = { accept: 'application/json' }
+    const use = () => ask(`${mortal.origin}/rt?channels=user:ann:inbox&ticket=${once}`, { headers })
+    expect((await use()).status).toBe(200)
+    const again = await use()
+    expect(again.status).toBe(401)
+    expect(again.text).not.toContain(once)
+  })
+
   it('comes back with Last-Event-ID after a kill, and misses nothing', async () => {
     const browser = await chromium.launch({ executablePath: CHROMIUM_PATH as string, args: ['--no-sandbox'] })
     undo.unshift(() => browser.close())

@@ -28,9 +28,12 @@ import { Pace } from './pace'
 import { Revocations } from './revocations'
 import { createSequence } from './sequence'
 import type { StateOf } from './state'
+import type { Tickets } from './tickets'
 
 export interface GatewayOptions extends Pick<Gateway, 'heartbeat' | 'pollHold' | 'pollFloor' | 'path'> {
   readonly authenticate: (request: Request) => Identity | null | Promise<Identity | null>
+  /** What stands for an identity in a URL; absent: nothing does. */
+  readonly tickets?: Pick<Tickets, 'take'>
   readonly allowsOrigin: AllowsOrigin
   readonly contract: Contract
   readonly authorize: Authorize
@@ -136,10 +139,12 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
   let draining = false
 
   async function authenticate(request: Request): Promise<Identity | null> {
-    const now = clock.now()
+    let since = clock.now()
     let identity: Identity | null
     try {
-      identity = (await options.authenticate(request)) ?? null
+      const taken = (await options.tickets?.take(request)) ?? null
+      if (taken !== null) since = taken.made
+      identity = taken === null ? ((await options.authenticate(request)) ?? null) : taken.identity
       if (identity !== null && !isIdentity(identity)) {
         throw new TypeError(
           `authenticate must return null or { id, expiresAt?, issuedAt? } with an id of 1 to ${ID_LENGTH} characters.`,
@@ -150,7 +155,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
       if (known !== error) report(error)
       throw known
     }
-    if (identity !== null) asked.set(identity, now)
+    if (identity !== null) asked.set(identity, since)
     demandFresh(identity)
     return identity
   }
@@ -591,7 +596,7 @@ function paceOf(identity: Identity | null, connection: string): string {
   return identity === null ? connection : `i ${identity.id}`
 }
 
-function isIdentity(value: unknown): value is Identity {
+export function isIdentity(value: unknown): value is Identity {
   if (typeof value !== 'object' || value === null || !('id' in value) || typeof value.id !== 'string') return false
   if (value.id === '' || value.id.length > ID_LENGTH || /\p{Surrogate}/u.test(value.id)) return false
   const { expiresAt, issuedAt } = value as { readonly expiresAt?: unknown; readonly issuedAt?: unknown }

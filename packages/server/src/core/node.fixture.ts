@@ -18,6 +18,7 @@ import { createStateOf } from './state'
 interface NodeSetup {
   channels: Record<string, ChannelOptions>
   authenticate?: (request: Request) => Identity | null | Promise<Identity | null>
+  tickets?: GatewayOptions['tickets']
   broker?: Broker
   clock?: Clock
   limits?: Partial<GatewayOptions['limits']>
@@ -26,6 +27,7 @@ interface NodeSetup {
 export function createNode({
   channels,
   authenticate = () => null,
+  tickets,
   broker = memory(),
   clock = systemClock,
   limits,
@@ -57,6 +59,7 @@ export function createNode({
   const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, counters, report })
   const gateway = createGateway({
     authenticate,
+    ...(tickets !== undefined && { tickets }),
     allowsOrigin: readOrigins(undefined),
     contract,
     authorize,

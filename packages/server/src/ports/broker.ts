@@ -135,6 +135,10 @@ export interface Broker {
   unsubscribe(partition: number, channels: readonly string[]): void
   /** All requests of one call see one moment of the partition. `expected`: the epoch that the `after`s belong to, null when unknown. */
   read(partition: number, expected: Id | null, requests: readonly ReadRequest[]): Promise<ReadResult>
+  /** Keeps a text for `ttl` milliseconds, for whoever takes it first. `key`: up to 64 letters, digits, `_` or `-`, at random and so never twice. */
+  keep(key: string, text: string, ttl: number): Promise<void>
+  /** Takes what is kept: of all who ask, on any node, one gets it; the others, and who asks too late, get null. */
+  take(key: string): Promise<string | null>
   /** Who is where, over the same links. */
   readonly presence: PresenceStore
   /** How it does; brokers in this process have nothing to tell. */

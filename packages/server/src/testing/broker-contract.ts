@@ -74,6 +74,30 @@ export function brokerContract<Store extends BrokerStore>(
     })
 
   describe(`${name} keeps the contract of a broker`, () => {
+    describe('what is kept', () => {
+      withNodes('is taken once, by whichever node asks first', async ({ broker: a }, { broker: b }) => {
+        await a.keep('first', 'one ✓', 60_000)
+        await a.keep('second', 'two', 60_000)
+        assert.equal(await b.take('first'), 'one ✓')
+        assert.equal(await a.take('first'), null)
+        const taken = await Promise.all([a, b, a, b].map((broker) => broker.take('second')))
+        assert.deepEqual(
+          taken.filter((text) => text !== null),
+          ['two'],
+        )
+        assert.equal(await b.take('never'), null)
+      })
+
+      withNodes('is gone when its time is over', async ({ broker: a }, { broker: b }, store) => {
+        await a.keep('short', 'x', 200)
+        await a.keep('long', 'y', 60_000)
+        if (factory.elapse === undefined) await new Promise((resolve) => setTimeout(resolve, 400))
+        else await factory.elapse(store, 400)
+        assert.equal(await b.take('short'), null)
+        assert.equal(await b.take('long'), 'y')
+      })
+    })
+
     describe('partitions', () => {
       withNodes('every channel has one partition, the same on every node', async (a, b) => {
         assert.ok(Number.isInteger(a.broker.partitions) && a.broker.partitions >= 1)

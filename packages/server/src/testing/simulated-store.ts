@@ -104,6 +104,8 @@ export class SimulatedNode implements Broker {
   readonly partitions: number
   /** Of its own, and never away: these schedules are about the log. */
   readonly presence: PresenceStore
+  readonly keep: Broker['keep']
+  readonly take: Broker['take']
   readonly #store: SimulatedStore
   #listener: BrokerListener | null = null
   #up = false
@@ -120,7 +122,10 @@ export class SimulatedNode implements Broker {
   constructor(store: SimulatedStore) {
     this.#store = store
     this.partitions = store.options.partitions
-    this.presence = new MemoryStore(store.options).node().presence
+    const { presence, keep, take } = new MemoryStore(store.options).node()
+    this.presence = presence
+    this.keep = keep
+    this.take = take
   }
 
   // ── The broker ─────────────────────────────────────────────────────────────────────────────────────────────────

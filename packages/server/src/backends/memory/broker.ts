@@ -14,9 +14,13 @@ export class MemoryStore {
   readonly #logs: readonly PartitionLog[]
   readonly #presences: readonly PartitionPresence[]
   readonly #nodes = new Set<Node>()
+  readonly #clock: Clock
+  /** By key, oldest first. */
+  readonly #kept = new Map<string, { readonly text: string; readonly until: number }>()
 
   constructor({ partitions = 1, clock = systemClock }: { partitions?: number; clock?: Clock | undefined } = {}) {
     this.partitions = partitions
+    this.#clock = clock
     this.#logs = Array.from({ length: partitions }, (_, partition) => new PartitionLog(clock, partition))
     this.#presences = this.#logs.map(
       (log, partition) =>
@@ -68,6 +72,21 @@ export class MemoryStore {
     }
   }
 
+  #keep(key: string, text: string, ttl: number): void {
+    const now = this.#clock.now()
+    for (const [old, { until }] of this.#kept) {
+      if (until > now) break
+      this.#kept.delete(old)
+    }
+    this.#kept.set(key, { text, until: now + ttl })
+  }
+
+  #take(key: string): string | null {
+    const kept = this.#kept.get(key)
+    this.#kept.delete(key)
+    return kept === undefined || kept.until <= this.#clock.now() ? null : kept.text
+  }
+
   /** One node's broker on this store. */
   node(): Broker {
     const node: Node = { listener: null, subscribed: new Set(), watched: new Set() }
@@ -98,6 +117,8 @@ export class MemoryStore {
         for (const channel of channels) node.subscribed.delete(channel)
       },
       read: async (partition, expected, requests) => this.log(partition).read(IDENTITY, expected, requests),
+      keep: async (key, text, ttl) => this.#keep(key, text, ttl),
+      take: async (key) => this.#take(key),
       presence: this.#presence(node),
       close: async () => {
         this.#nodes.delete(node)

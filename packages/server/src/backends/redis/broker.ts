@@ -183,6 +183,14 @@ export class RedisBroker implements Broker {
     }
   }
 
+  async keep(key: string, text: string, ttl: number): Promise<void> {
+    await this.#links.command((redis) => redis.set(this.#partition(this.partition(key)).kept(key), text, 'PX', ttl))
+  }
+
+  take(key: string): Promise<string | null> {
+    return this.#links.command((redis) => redis.getdel(this.#partition(this.partition(key)).kept(key)))
+  }
+
   async close(): Promise<void> {
     await this.#links.close()
   }

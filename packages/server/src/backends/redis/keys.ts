@@ -12,6 +12,8 @@ export interface PartitionKeys {
   dedupe(channel: string, messageId: string): string
   /** Pub/sub channel of a channel's publications and live messages. */
   announce(channel: string): string
+  /** String: a text that whoever asks first takes. */
+  kept(key: string): string
   /** Sorted set: `client member` of a channel's seats, by the time at which they expire. */
   seats(channel: string): string
   /** Hash: owner and state of each seat of a channel. */
@@ -74,6 +76,7 @@ function partitionKeys(base: string): PartitionKeys {
     last: (channel) => `${base}:last:${channel}`,
     dedupe: (channel, messageId) => `${base}:id:${messageId}:${channel}`,
     announce: (channel) => `${base}:ch:${channel}`,
+    kept: (key) => `${base}:kept:${key}`,
     seats: (channel) => `${base}:seats:${channel}`,
     states: (channel) => `${base}:states:${channel}`,
     members: (channel) => `${base}:members:${channel}`,
