@@ -1,7 +1,6 @@
 /** The broker on Redis: a log of streams stamped by one clock, announced over pub/sub; made by the door `@rt/server/redis`. */
 import { randomBytes } from 'node:crypto'
 import { type Id, isId, laterId } from '@rt/protocol'
-import type { Redis } from 'ioredis'
 import {
   type Broker,
   type BrokerListener,
@@ -17,9 +16,9 @@ import {
 import type { BrokerMetrics } from '../../ports/metrics'
 import { parseEnvelope, printLive } from './envelope'
 import { createKeys, type Keys, type PartitionKeys } from './keys'
-import { Links } from './links'
 import { RedisPresence } from './presence'
 import { enterScript, publishScript, pulseScript, readScript, type Script, touchScript } from './scripts/scripts'
+import { type Place, Shards } from './shards'
 
 /** Options of the Redis broker; see {@link redis}. */
 export interface RedisBrokerOptions {
@@ -59,7 +58,7 @@ export class RedisBroker implements Broker {
   readonly presence: RedisPresence
   readonly #node = randomBytes(9).toString('base64url')
   readonly #keys: Keys
-  readonly #links: Links
+  readonly #shards: Shards
   /** By partition: the newest id that this node ever saw; no clock may fall behind it. */
   readonly #floors: Id[]
   /** By partition: the connection over which this node last ended an epoch of another identity. */
@@ -69,28 +68,30 @@ export class RedisBroker implements Broker {
   #liveBytes = 0
   #dropped = 0
 
-  constructor(connect: () => Redis, options: RedisBrokerOptions = {}) {
+  constructor(place: Place, options: RedisBrokerOptions = {}) {
     const { prefix = 'rt', partitions = 1, timeout = 3000, silence = 30_000 } = options
     this.#keys = createKeys(prefix, partitions)
     this.partitions = partitions
     this.#floors = new Array<Id>(partitions).fill('0-0')
-    this.#links = new Links(
+    this.#shards = new Shards(
       {
-        connect,
+        place,
         timeout,
         silence,
         patience: Math.min(PATIENCE, silence),
-        probe: this.#partition(0).probe(this.#node),
+        probes: this.#keys.partitions.map((keys) => keys.probe(this.#node)),
         scripts: [publishScript, readScript, enterScript, touchScript, pulseScript],
       },
       {
         message: (name, payload) => this.#receive(name, payload),
-        up: () => this.#each((partition) => this.#listener?.up(partition)),
-        down: () => this.#each((partition) => this.#listener?.down(partition)),
+        up: (partition) => this.#listener?.up(partition),
+        down: (partition) => this.#listener?.down(partition),
       },
     )
     this.presence = new RedisPresence({
-      links: this.#links,
+      command: (key, send) => this.#shards.command(key, send),
+      subscribe: (partition, names) => this.#shards.subscribe(partition, names),
+      unsubscribe: (partition, names) => this.#shards.unsubscribe(partition, names),
       partitions,
       partition: (name) => this.partition(name),
       keys: (partition) => this.#partition(partition),
@@ -101,12 +102,13 @@ export class RedisBroker implements Broker {
 
   /** How this node stands with its Redis, now: for a health check. */
   get health(): RedisHealth {
-    const { up, deaf, problem } = this.#links
-    return { up, deaf, malformed: this.#malformed, problem }
+    const { up, counts, problem } = this.#shards
+    return { up, deaf: counts.deaf, malformed: this.#malformed, problem }
   }
 
   metrics(): BrokerMetrics {
-    const { state, losses, deaf, roundTrips } = this.#links
+    const { state, counts } = this.#shards
+    const { losses, deaf, roundTrips } = counts
     return {
       state,
       losses,
@@ -124,7 +126,7 @@ export class RedisBroker implements Broker {
   start(listener: BrokerListener): void {
     if (this.#listener !== null) throw new TypeError('This broker was started before.')
     this.#listener = listener
-    this.#links.start()
+    this.#shards.start()
   }
 
   async publish(request: PublishRequest): Promise<Published> {
@@ -149,19 +151,20 @@ export class RedisBroker implements Broker {
       this.#dropped++
       return
     }
-    const name = this.#partition(this.partition(channel)).announce(channel)
-    const sent = this.#links.send(name, payload, () => {
+    const partition = this.partition(channel)
+    const name = this.#partition(partition).announce(channel)
+    const sent = this.#shards.send(partition, name, payload, () => {
       this.#liveBytes -= payload.length
     })
     if (sent) this.#liveBytes += payload.length
   }
 
   subscribe(partition: number, channels: readonly string[]): Promise<void> {
-    return this.#links.subscribe(channels.map(this.#partition(partition).announce))
+    return this.#shards.subscribe(partition, channels.map(this.#partition(partition).announce))
   }
 
   unsubscribe(partition: number, channels: readonly string[]): void {
-    this.#links.unsubscribe(channels.map(this.#partition(partition).announce))
+    this.#shards.unsubscribe(partition, channels.map(this.#partition(partition).announce))
   }
 
   async read(partition: number, expected: Id | null, requests: readonly ReadRequest[]): Promise<ReadResult> {
@@ -192,11 +195,11 @@ export class RedisBroker implements Broker {
   }
 
   async close(): Promise<void> {
-    await this.#links.close()
+    await this.#shards.close()
   }
 
   #run(partition: number, script: Script, keys: readonly string[], args: readonly (string | number)[]) {
-    return this.#links.run(script, keys, (identity) => [
+    return this.#shards.run(partition, script, keys, (identity) => [
       identity,
       Math.floor(Math.random() * 0x100000),
       this.#floors[partition] as Id,
@@ -247,17 +250,13 @@ export class RedisBroker implements Broker {
 
   // The second time over one connection means that another node calls this Redis by another name: one of us is wrong.
   #renamedRedis(partition: number): void {
-    const { generation } = this.#links
-    if (this.#renamed.get(partition) === generation) this.#links.doubt()
+    const generation = this.#shards.generation(partition)
+    if (this.#renamed.get(partition) === generation) this.#shards.doubt(partition)
     this.#renamed.set(partition, generation)
   }
 
   #partition(partition: number): PartitionKeys {
     return this.#keys.partitions[partition] as PartitionKeys
-  }
-
-  #each(run: (partition: number) => void): void {
-    for (let partition = 0; partition < this.partitions; partition++) run(partition)
   }
 }
 

@@ -90,6 +90,7 @@ function partitionKeys(base: string): PartitionKeys {
 }
 
 const SLOTS = 16384
+const utf8 = new TextEncoder()
 
 /**
  * One hash tag for each partition: partition i gets the smallest number whose slot lies in the i-th of P equal ranges of slots,
@@ -110,8 +111,8 @@ function tags(prefix: string, partitions: number): number[] {
 /** The Cluster slot of a hash tag: CRC16 (XMODEM) modulo 16384. */
 export function slot(tag: string): number {
   let crc = 0
-  for (let i = 0; i < tag.length; i++) {
-    crc ^= tag.charCodeAt(i) << 8
+  for (const byte of utf8.encode(tag)) {
+    crc ^= byte << 8
     for (let bit = 0; bit < 8; bit++) crc = (crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1) & 0xffff
   }
   return crc % SLOTS

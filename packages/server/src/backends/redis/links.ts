@@ -1,8 +1,8 @@
-/** A node's two connections to Redis, one for commands and one that listens; used by the broker. */
+/** A node's two connections to one Redis, one for commands and one that listens; held by shards.ts, one pair for each primary. */
 import { type Outcome, RealtimeError } from '@rt/protocol'
 import type { Redis } from 'ioredis'
 import { Histogram } from '../../histogram'
-import type { Script } from './scripts/scripts'
+import type { Script, ScriptText } from './scripts/scripts'
 
 export interface LinksOptions {
   /** Makes a connection that is not connected yet and never connects again by itself. */
@@ -13,8 +13,11 @@ export interface LinksOptions {
   readonly silence: number
   /** Milliseconds that a probe may take. */
   readonly patience: number
-  /** The pub/sub channel of this node's probes. */
-  readonly probe: string
+  /** The pub/sub channel of this node's probes, asked at each new connection; null when this primary would refuse it. */
+  readonly probe: () => string | null
+  /** Pub/sub of a Cluster, that stays with the primary of a slot. */
+  readonly sharded: boolean
+  readonly counts: LinkCounts
   /** Scripts to load as soon as a connection is there. */
   readonly scripts: readonly Script[]
 }
@@ -23,6 +26,18 @@ export interface LinksListener {
   message(name: string, payload: string): void
   up(): void
   down(): void
+  /** The primary ended subscriptions because a slot left it. */
+  moved(): void
+}
+
+/** What happened on all connections of a broker. */
+export class LinkCounts {
+  /** How often a pair was up and one of its connections was lost. */
+  losses = 0
+  /** How often a listening connection was found open but deaf. */
+  deaf = 0
+  /** Answered calls. */
+  readonly roundTrips = new Histogram()
 }
 
 /** Most channels of one SUBSCRIBE. */
@@ -46,11 +61,9 @@ export class Links {
   readonly #listener: LinksListener
   readonly #commands: Link
   readonly #listening: Link
-  /** Answered calls on either connection. */
-  readonly roundTrips = new Histogram()
+  /** What the listening connection hears itself on. */
+  #probed: string | null = null
   #up = false
-  #losses = 0
-  #deaf = 0
   /** Found deaf, and not up since. */
   #isDeaf = false
   /** When the last message came, on the monotonic clock. */
@@ -65,18 +78,23 @@ export class Links {
     const changed: LinkEvents = {
       opened: () => this.#opened(),
       lost: (link) => this.#lost(link),
-      answered: (ms) => this.roundTrips.record(ms),
+      answered: (ms) => options.counts.roundTrips.record(ms),
     }
     this.#commands = new Link(options.connect, options.timeout, changed, async (redis) => {
-      for (const script of options.scripts) await redis.script('LOAD', script.text).catch(ignoreReply)
+      for (const script of options.scripts) await redis.script('LOAD', this.#text(script).text).catch(ignoreReply)
     })
     this.#listening = new Link(options.connect, options.timeout, changed, async (redis) => {
-      redis.on('message', (name: string, payload: string) => {
+      const probe = options.probe()
+      redis.on(options.sharded ? 'smessage' : 'message', (name: string, payload: string) => {
         if (!this.#listening.holds(redis)) return
         this.#heard = performance.now()
-        if (name !== options.probe) this.#listener.message(name, payload)
+        if (name !== probe) this.#listener.message(name, payload)
       })
-      await redis.subscribe(options.probe)
+      redis.on('moved', () => {
+        if (this.#listening.holds(redis)) this.#listener.moved()
+      })
+      this.#probed = probe
+      if (probe !== null) await this.#subscribeTo(redis, [probe])
     })
   }
 
@@ -89,14 +107,9 @@ export class Links {
     return this.#up ? 'up' : this.#isDeaf ? 'deaf' : 'away'
   }
 
-  /** How often one of them was lost while both were there. */
-  get losses(): number {
-    return this.#losses
-  }
-
-  /** How often the listening connection was found open but deaf. */
-  get deaf(): number {
-    return this.#deaf
+  /** False when the listening connection had nothing to hear itself on. */
+  get probed(): boolean {
+    return this.#probed !== null
   }
 
   /** Grows with each new connection for commands. */
@@ -118,9 +131,10 @@ export class Links {
   run(script: Script, keys: readonly string[], args: (identity: string) => readonly (string | number)[]) {
     return this.#commands.call<unknown>((redis, identity) => {
       const all = [...keys, ...args(identity)]
-      return redis.evalsha(script.sha, keys.length, ...all).catch((error: unknown) => {
+      const { sha, text } = this.#text(script)
+      return redis.evalsha(sha, keys.length, ...all).catch((error: unknown) => {
         if (!startsWith(error, 'NOSCRIPT')) throw error
-        return redis.eval(script.text, keys.length, ...all)
+        return redis.eval(text, keys.length, ...all)
       })
     })
   }
@@ -133,17 +147,20 @@ export class Links {
   /** Sends a message over pub/sub; false when there is no connection to send it on. */
   send(name: string, payload: string, settled: () => void): boolean {
     if (this.#commands.identity === null) return false
-    this.#commands.call((redis) => redis.publish(name, payload)).then(settled, settled)
+    this.#commands.call((redis) => this.#publish(redis, name, payload)).then(settled, settled)
     return true
   }
 
   /** Resolves when Redis has confirmed all of them on the connection that is up now. */
   async subscribe(names: readonly string[]): Promise<void> {
-    await Promise.all(this.#inBatches(names, (redis, batch) => redis.subscribe(...batch)))
+    await Promise.all(this.#inBatches(names, (redis, batch) => this.#subscribeTo(redis, batch)))
   }
 
   unsubscribe(names: readonly string[]): void {
-    for (const batch of this.#inBatches(names, (redis, batch) => redis.unsubscribe(...batch))) batch.catch(ignore)
+    const { sharded } = this.#options
+    const send = (redis: Redis, batch: readonly string[]) =>
+      sharded ? redis.sunsubscribe(...batch) : redis.unsubscribe(...batch)
+    for (const batch of this.#inBatches(names, send)) batch.catch(ignore)
   }
 
   /** Gives up both connections and learns anew which Redis is there. */
@@ -152,10 +169,27 @@ export class Links {
     this.#listening.drop()
   }
 
+  /** Gives up what is subscribed. */
+  relisten(): void {
+    this.#listening.drop()
+  }
+
   async close(): Promise<void> {
     this.#up = false
     clearTimeout(this.#watch)
     await Promise.all([this.#commands.close(), this.#listening.close()])
+  }
+
+  #text(script: Script): ScriptText {
+    return this.#options.sharded ? script.sharded : script.plain
+  }
+
+  #publish(redis: Redis, name: string, payload: string): Promise<unknown> {
+    return this.#options.sharded ? redis.spublish(name, payload) : redis.publish(name, payload)
+  }
+
+  #subscribeTo(redis: Redis, names: readonly string[]): Promise<unknown> {
+    return this.#options.sharded ? redis.ssubscribe(...names) : redis.subscribe(...names)
   }
 
   #inBatches(names: readonly string[], send: (redis: Redis, batch: readonly string[]) => Promise<unknown>) {
@@ -207,7 +241,7 @@ export class Links {
   #lost(link: Link): void {
     if (!this.#up) return
     this.#up = false
-    this.#losses++
+    this.#options.counts.losses++
     clearTimeout(this.#watch)
     // Whoever is told `down` takes every subscription for gone, so it must be.
     if (link === this.#commands) this.#listening.drop()
@@ -224,9 +258,11 @@ export class Links {
 
   // Fan-out can fail on an open connection, so silence is proven harmless by a message through the way that publications take.
   async #probe(): Promise<void> {
+    const probe = this.#probed
+    if (probe === null) return this.#watchFor(this.#options.silence)
     const { generation } = this.#listening
     const sent = performance.now()
-    const answered = await this.#commands.call((redis) => redis.publish(this.#options.probe, '')).then(...both)
+    const answered = await this.#commands.call((redis) => this.#publish(redis, probe, '')).then(...both)
     const current = () => this.#up && this.#listening.generation === generation
     if (!current()) return
     if (!answered) return this.#watchFor(this.#options.silence)
@@ -235,7 +271,7 @@ export class Links {
       setImmediate(() => {
         if (!current()) return
         if (this.#heard >= sent) return this.#watchFor(this.#options.silence)
-        this.#deaf++
+        this.#options.counts.deaf++
         this.#isDeaf = true
         this.#listening.drop()
       })
@@ -248,6 +284,9 @@ interface LinkEvents {
   lost(link: Link): void
   answered(ms: number): void
 }
+
+/** Connections so far: one number stands for one of them, whichever link has it. */
+let generations = 0
 
 /**
  * One connection after the other to the same address. Each is an ioredis instance of its own, so that what was learnt about it
@@ -357,7 +396,7 @@ class Link {
       const identity = await within(this.#timeout, this.#open(redis))
       if (this.#redis !== redis) return
       this.identity = identity
-      this.generation++
+      this.generation = ++generations
       this.problem = null
       this.#openedAt = performance.now()
       this.#events.opened()
@@ -436,7 +475,10 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
 }
 
 /** Replies that are given before a command, or the first write of a script, runs. */
-const REFUSED = ['OOM', 'READONLY', 'LOADING', 'BUSY', 'MASTERDOWN', 'MISCONF', 'NOREPLICAS', 'NOAUTH', 'WRONGTYPE']
+const REFUSED = [
+  ...['OOM', 'READONLY', 'LOADING', 'BUSY', 'MASTERDOWN', 'MISCONF', 'NOREPLICAS', 'NOAUTH', 'WRONGTYPE'],
+  ...['MOVED', 'ASK', 'TRYAGAIN', 'CLUSTERDOWN', 'CROSSSLOT'],
+]
 /** Replies of a server that is not, or no longer, the one to talk to. */
 const USELESS = ['READONLY', 'LOADING', 'MASTERDOWN', 'NOAUTH']
 
@@ -456,7 +498,7 @@ function startsWith(error: unknown, code: string): boolean {
 }
 
 /** Nothing of Redis' own text is in the message: it travels to clients. */
-function away(outcome: Outcome, cause?: unknown): RealtimeError {
+export function away(outcome: Outcome, cause?: unknown): RealtimeError {
   const message = outcome === 'failed' ? 'The broker is away or refused.' : 'The broker did not answer.'
   return new RealtimeError('broker_unavailable', message, { outcome, ...(cause != null && { cause }) })
 }

@@ -1,5 +1,6 @@
 /** Members on Redis: seats in sorted sets and hashes, changed only by scripts and announced like publications; owned by the Redis broker. */
 import { type Id, limits } from '@rt/protocol'
+import type { Redis } from 'ioredis'
 import { fitsGlob } from '../../ports/glob'
 import type {
   EnterRequest,
@@ -11,7 +12,6 @@ import type {
   TouchRequest,
 } from '../../ports/presence'
 import type { PartitionKeys } from './keys'
-import type { Links } from './links'
 import {
   enterScript,
   isOnlineScript,
@@ -28,7 +28,10 @@ import {
 
 /** What it shares with the broker. */
 export interface PresenceHost {
-  readonly links: Links
+  /** Runs a command on the one key that it is about. */
+  command<T>(key: string, send: (redis: Redis) => Promise<T>): Promise<T>
+  subscribe(partition: number, names: readonly string[]): Promise<void>
+  unsubscribe(partition: number, names: readonly string[]): void
   readonly partitions: number
   /** By channel, or by identity. */
   partition(name: string): number
@@ -126,7 +129,8 @@ export class RedisPresence implements PresenceStore {
 
   count(channel: string): Promise<number> {
     const { members } = this.#host.keys(this.#host.partition(channel))
-    return this.#host.links.command((redis) => redis.hlen(members(channel)))
+    const key = members(channel)
+    return this.#host.command(key, (redis) => redis.hlen(key))
   }
 
   async pulse(partition: number, { epoch: before, ttl, gap }: PulseRequest): Promise<PulseResult> {
@@ -153,18 +157,20 @@ export class RedisPresence implements PresenceStore {
   }
 
   watch(partition: number, channels: readonly string[]): Promise<void> {
-    return this.#host.links.subscribe(channels.map(this.#host.keys(partition).notices))
+    return this.#host.subscribe(partition, channels.map(this.#host.keys(partition).notices))
   }
 
   unwatch(partition: number, channels: readonly string[]): void {
-    this.#host.links.unsubscribe(channels.map(this.#host.keys(partition).notices))
+    this.#host.unsubscribe(partition, channels.map(this.#host.keys(partition).notices))
   }
 
   async online(ids: readonly string[], ttl: number): Promise<void> {
-    const { links } = this.#host
     await Promise.all([
       // The plain keys stand in slots of their own.
-      ...ids.map((id) => links.command((redis) => redis.set(`user:${id}:online`, '1', 'PX', Math.min(ttl, ONLINE)))),
+      ...ids.map((id) => {
+        const key = `user:${id}:online`
+        return this.#host.command(key, (redis) => redis.set(key, '1', 'PX', Math.min(ttl, ONLINE)))
+      }),
       ...this.#byPartition(ids).map(async ({ partition, items }) => {
         const { clock, online } = this.#host.keys(partition)
         const [renamed] = (await this.#host.run(partition, onlineScript, [clock, online], [ttl, ...items])) as number[]

@@ -1,4 +1,5 @@
--- The partition's clock: stands before every script (scripts.ts joins them) and brings the clock into the right epoch.
+-- The partition's clock: stands before every script (scripts.ts joins them, behind a line that says whether PUBLISH is sharded) and
+-- brings the clock into the right epoch.
 --
 -- KEYS[1]  clock     (hash: ms, n = the newest id; epoch; identity = whose data this is; past = "epoch end epoch end ...")
 -- ARGV[1]  identity  ("run_id:master_replid" of the connection that runs the script; empty when INFO is forbidden)

@@ -47,5 +47,5 @@ redis.call('PEXPIRE', log, string.format('%.0f', math.max(1000, ttl)))
 -- `prev` made of (clock - life) claims.
 redis.call('SET', last, id, 'PXAT', string.format('%.0f', ms + life + 1))
 redis.call('SET', dedupe, id, 'PX', remember)
-redis.call('PUBLISH', announce, 'p ' .. id .. ' ' .. prev .. ' ' .. epoch .. '\n' .. body)
+redis.call(PUBLISH, announce, 'p ' .. id .. ' ' .. prev .. ' ' .. epoch .. '\n' .. body)
 return { id, 0, renamed }

@@ -16,6 +16,13 @@ import sweep from './sweep.lua'
 import touch from './touch.lua'
 
 export interface Script {
+  /** Announces with PUBLISH. */
+  readonly plain: ScriptText
+  /** Announces with SPUBLISH, for a Cluster. */
+  readonly sharded: ScriptText
+}
+
+export interface ScriptText {
   readonly text: string
   /** SHA-1 of the text, for EVALSHA. */
   readonly sha: string
@@ -38,7 +45,10 @@ export const membersScript = script('#!lua flags=allow-oom', clock, members)
 export const isOnlineScript = script('#!lua flags=allow-oom', clock, isOnline)
 export const matchScript = script('#!lua flags=allow-oom', clock, match)
 
-function script(...parts: readonly string[]): Script {
-  const text = parts.join('\n')
-  return { text, sha: createHash('sha1').update(text).digest('hex') }
+function script(first: string, ...parts: readonly string[]): Script {
+  const announcedBy = (command: string): ScriptText => {
+    const text = [first, `local PUBLISH = '${command}'`, ...parts].join('\n')
+    return { text, sha: createHash('sha1').update(text).digest('hex') }
+  }
+  return { plain: announcedBy('PUBLISH'), sharded: announcedBy('SPUBLISH') }
 }

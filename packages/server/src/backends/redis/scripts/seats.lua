@@ -86,5 +86,5 @@ local function announce(target)
   local id = stamp(floor_ms, floor_n, prev_ms, prev_n)
   write_clock()
   redis.call('SET', rev, id, 'PX', text(2 * REST))
-  redis.call('PUBLISH', target, 'm ' .. id .. ' ' .. prev .. ' ' .. epoch .. '\n[' .. table.concat(changes, ',') .. ']')
+  redis.call(PUBLISH, target, 'm ' .. id .. ' ' .. prev .. ' ' .. epoch .. '\n[' .. table.concat(changes, ',') .. ']')
 end
