@@ -6,6 +6,8 @@ import { redis } from '../../redis'
 import { brokerContract } from '../../testing/broker-contract'
 import { presenceContract } from '../../testing/presence-contract'
 import { RedisCluster } from '../../testing/redis-cluster'
+import { slot } from './keys'
+import { documentedRules } from './permissions.fixture'
 
 // Real processes on a busy machine: generous, and never what is asserted.
 vi.setConfig({ testTimeout: 40_000, hookTimeout: 40_000 })
@@ -20,12 +22,16 @@ let stores = 0
 onRedis('Redis Cluster', () => {
   beforeAll(async () => {
     cluster = await RedisCluster.start()
+    for (const server of cluster.servers) await server.command('ACL', 'SETUSER', 'rt', ...documentedRules('Cluster'))
   })
   afterAll(() => cluster.close())
 
+  /** As the user of docs/redis.md. */
+  const target = () => cluster.urls.map((url) => url.replace('redis://', 'redis://rt:secret@'))
+
   const create = async () => {
-    const prefix = `t${stores++}`
-    const node = () => redis(cluster.urls, { prefix, partitions: PARTITIONS })
+    const prefix = `rt:${stores++}`
+    const node = () => redis(target(), { prefix, partitions: PARTITIONS })
     return { brokers: [node(), node()] as const, close: async () => {} }
   }
 
@@ -36,6 +42,26 @@ onRedis('Redis Cluster', () => {
     },
   })
   presenceContract({ describe, test }, 'Redis Cluster', { create })
+
+  test('nothing in the contracts asked for more than the permissions in docs/redis.md', async () => {
+    for (const server of cluster.servers) expect(await server.command('ACL', 'LOG')).toEqual([])
+  })
+
+  test('the slot of any key is the one that Redis gives it', async () => {
+    const [server] = cluster.servers
+    for (const key of ['{rt:0}:clock', 'user:7:online', 'user:ü😀:online'])
+      expect(slot(key.startsWith('{') ? 'rt:0' : key)).toBe(await server?.command('CLUSTER', 'KEYSLOT', key))
+  })
+
+  test('where no node of the Cluster answers, publishes fail, and health says why', async () => {
+    const broker = redis(['redis://127.0.0.1:1'])
+    broker.start({ publication() {}, live() {}, presence() {}, up() {}, down() {} })
+    const request = { channel: 'c', messageId: 'm', body: '"data":1', history: HISTORY, dedupe: 1000 }
+    await expect(broker.publish(request)).rejects.toMatchObject({ code: 'broker_unavailable', outcome: 'failed' })
+    expect(broker.health.up).toBe(false)
+    expect(broker.health.problem?.message).toContain('ECONNREFUSED')
+    await broker.close()
+  })
 
   /** A node that listens to one channel of each partition, and reads the log at each `up`, as the core does; it keeps what it was told. */
   async function listening(prefix: string) {

@@ -571,6 +571,7 @@ describe.skipIf(!process.env['REDIS_SERVER'])('the target', () => {
     expect(() => redis(cluster as unknown as Redis)).toThrow(/Cluster/)
     expect(() => redis(undefined as unknown as string)).toThrow(/URL/)
     expect(() => redis(server.url, { prefix: '{x}' })).toThrow(/prefix/)
+    expect(() => redis([])).toThrow(/at least one node/)
     for (const partitions of [0, 1.5, 1025]) expect(() => redis(server.url, { partitions })).toThrow(/partitions/)
     cluster.disconnect()
   })

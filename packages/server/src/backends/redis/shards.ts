@@ -277,8 +277,9 @@ export class Shards {
     for (const address of [...known, ...place.seeds]) {
       if (this.#closed) break
       const redis = place.connect(address)
+      let problem: Error | null = null
       redis.on('error', (error: Error) => {
-        this.#problem = error
+        problem = error
       })
       const late = setTimeout(() => redis.disconnect(), this.#options.timeout)
       try {
@@ -290,7 +291,8 @@ export class Shards {
         this.#learnt()
         break
       } catch (error) {
-        if (error instanceof Error) this.#problem = error
+        // What happened to the connection says more than that the command failed.
+        this.#problem = problem ?? (error as Error)
       } finally {
         clearTimeout(late)
         redis.disconnect()
