@@ -104,6 +104,7 @@ export class Schedule {
         heartbeat: 20_000,
         life: 10 ** 9,
         outboxBytes: 400,
+        waitingBytes: 2 ** 28,
         pageBytes: 100,
         ringBytes: 600,
         ringSize: 3,

@@ -51,6 +51,7 @@ export const errorTable = {
     retryable: false,
     hint: 'Send less at once; do not send the same again.',
   },
+  headers_too_large: { status: 431, close: 4400, retryable: false, hint: 'Send fewer headers.' },
   too_many_channels: {
     status: 400,
     close: 4400,
@@ -58,6 +59,7 @@ export const errorTable = {
     hint: 'Subscribe to fewer channels on one connection.',
   },
   rate_limited: { status: 429, close: 4429, retryable: true, hint: 'Wait for `retryAfter` milliseconds.' },
+  overloaded: { status: 503, close: 1013, retryable: true, hint: 'Wait for `retryAfter` milliseconds.' },
   broker_unavailable: {
     status: 503,
     close: 1013,

@@ -48,6 +48,11 @@ export interface RealtimeOptions<I extends Identity, S extends Record<string, St
   readonly dedupe?: Duration
   /** Bytes that may wait for one slow connection before it is moved to reading the log. 16 KiB to 64 MiB, default 1 MiB. */
   readonly outboxBytes?: number
+  /**
+   * Bytes that may wait on one node for all slow connections together. Beyond it those that do not keep up are moved to reading the log, however little waits for each.
+   * 1 MiB to 64 GiB, default 256 MiB.
+   */
+  readonly waitingBytes?: number
   /** Bytes of recent publications that this node keeps for clients that come back, all channels together. 0 to 4 GiB, default 64 MiB. */
   readonly ringBytes?: number
   /** How long somebody counts as present. */
@@ -57,16 +62,43 @@ export interface RealtimeOptions<I extends Identity, S extends Record<string, St
     /** After a connection ended without a word, so that a reload or a change of the network shows no flicker. 0 to 60 s, default 10 s. */
     readonly grace?: Duration
   }
-  /** What one identity may ask of one node, all of its connections and requests together; where nobody in particular is behind it, each connection. */
+  /** What one identity, and one address, may ask of one node, all of its connections and requests together. */
   readonly limits?: {
     /**
      * Commands per second: publications, subscriptions, questions; ten seconds' worth may come at once. Beyond it each waits for its turn, and where that is more than
-     * 5 s away it is refused with `rate_limited` and a `retryAfter`, which clients of ours keep. 1 to 100,000, default 250.
+     * 5 s away it is refused with `rate_limited` and a `retryAfter`, which clients of ours keep. Where nobody in particular is behind them each connection counts, and for
+     * requests the address. 1 to 100,000, default 250.
      */
     readonly commands?: number
     /** Streams that are open at once (the tabs of a browser share one). Beyond it the next is refused with `rate_limited`. 1 to 1,000,000, default 200. */
     readonly connections?: number
+    /** Of one address (of IPv6 a /64): enough for an office that shares one. Not where no address is known, see `trustedProxies`. */
+    readonly perAddress?: {
+      /** Requests per second: streams, polls and POSTs; ten seconds' worth may come at once. Beyond it `rate_limited`, before `authenticate` is asked. 1 to 1,000,000, default 500. */
+      readonly requests?: number
+      /** Streams that are open at once, also those that have not said yet who they are. Beyond it the next is refused with `rate_limited`. 1 to 1,000,000, default 5000. */
+      readonly connections?: number
+    }
   }
+  /**
+   * How many proxies stand in front, each of which adds the address that it sees to `X-Forwarded-For`: the client's is the one that the first of them added. 0: none, the
+   * address is the socket's. Default: the socket's as well, but a private one (loopback, `10.…`, `192.168.…`) is taken for a proxy's, behind which no address is known.
+   * 0 to 10. With `rt.fetch` no address is known but by this.
+   */
+  readonly trustedProxies?: number
+  /**
+   * When a node has too much to do: who comes new is sent away with `overloaded` and a time to come back, before those suffer who are there. Who comes back with a cursor is let in. False: never.
+   */
+  readonly overload?:
+    | false
+    | {
+        /** Delay of the event loop at its 99th percentile, in each of 5 seconds. Over when it was below half of it for as long. 10 ms to 1 min, default 100 ms. */
+        readonly lag?: Duration
+        /** Part of the heap's limit (`--max-old-space-size`) in use, as long. Over when it is below nine tenths of it. 0.1 to 1, default 0.85. */
+        readonly heap?: number
+        /** Streams that are open at once on this node; a tenth more for those who come back. 1 to 10,000,000, default 50,000. */
+        readonly connections?: number
+      }
   /**
    * Told what the app's own functions (`authenticate`, rules, schemas) threw; clients only see `internal`. Default: `console.error`.
    */
@@ -86,39 +118,101 @@ export interface Settings {
   readonly outboxBytes: number
   readonly ringBytes: number
   readonly presence: { readonly ttl: number; readonly grace: number }
-  readonly limits: { readonly commands: number; readonly connections: number }
+  readonly waitingBytes: number
+  readonly limits: Limits
+  /** Null: what the socket says, unless it is private. */
+  readonly trustedProxies: number | null
+  /** Null: never. */
+  readonly overload: Overloads | null
 }
 
+export interface Limits {
+  readonly commands: number
+  readonly connections: number
+  readonly perAddress: { readonly requests: number; readonly connections: number }
+}
+
+/** What is too much for a node. */
+export interface Overloads {
+  /** Milliseconds. */
+  readonly lag: number
+  /** Part of the limit. */
+  readonly heap: number
+  readonly connections: number
+}
+
+/** What docs/limits.md tells, too. */
+export const defaults = {
+  life: 1_800_000,
+  outboxBytes: 2 ** 20,
+  waitingBytes: 2 ** 28,
+  ringBytes: 2 ** 26,
+  limits: { commands: 250, connections: 200, perAddress: { requests: 500, connections: 5_000 } },
+  overload: { lag: 100, heap: 0.85, connections: 50_000 },
+} as const
+
+type Grouped = 'presence' | 'limits' | 'overload' | 'trustedProxies'
+
 type Checked = {
-  readonly [K in Exclude<keyof Settings, 'presence' | 'limits'>]?: K extends 'path' ? string : Duration
+  readonly [K in Exclude<keyof Settings, Grouped>]?: K extends 'path' ? string : Duration
 } & {
   readonly presence?: { readonly ttl?: Duration; readonly grace?: Duration }
-  readonly limits?: { readonly commands?: number; readonly connections?: number }
+  readonly limits?: {
+    readonly commands?: number
+    readonly connections?: number
+    readonly perAddress?: Partial<Limits['perAddress']>
+  }
+  readonly trustedProxies?: number
+  readonly overload?: false | { readonly lag?: Duration; readonly heap?: number; readonly connections?: number }
 }
 
 const DAY = 86_400_000
 
 /** Throws a TypeError that names the option which is not possible. */
 export function readSettings(options: Checked): Settings {
-  const { path = '/rt', outboxBytes = 2 ** 20, ringBytes = 2 ** 26 } = options
+  const { path = '/rt', limits: given = {}, trustedProxies } = options
+  const { outboxBytes, ringBytes, waitingBytes } = { ...defaults, ...options }
   if (!/^\/[^\s?#]*$/.test(path)) throw new TypeError(`path: ${JSON.stringify(path)} is no path. Write it like '/rt'.`)
   return {
     path,
     heartbeat: milliseconds('heartbeat', options.heartbeat ?? times.heartbeat, 1000, 300_000),
-    life: milliseconds('life', options.life ?? '30m', 5000, DAY),
+    life: milliseconds('life', options.life ?? defaults.life, 5000, DAY),
     pollHold: milliseconds('pollHold', options.pollHold ?? times.pollHold, 1000, 60_000),
     pollFloor: milliseconds('pollFloor', options.pollFloor ?? times.pollFloor, 100, 3_600_000),
     dedupe: milliseconds('dedupe', options.dedupe ?? times.dedupe, 1000, DAY),
     outboxBytes: whole('outboxBytes', outboxBytes, limits.frameBytes / 4, 2 ** 26),
+    waitingBytes: whole('waitingBytes', waitingBytes, 2 ** 20, 2 ** 36),
     ringBytes: whole('ringBytes', ringBytes, 0, 2 ** 32),
     presence: {
       ttl: milliseconds('presence.ttl', options.presence?.ttl ?? times.presence, 2000, 60_000),
       grace: milliseconds('presence.grace', options.presence?.grace ?? '10s', 0, 60_000),
     },
     limits: {
-      commands: whole('limits.commands', options.limits?.commands ?? 250, 1, 100_000),
-      connections: whole('limits.connections', options.limits?.connections ?? 200, 1, 1_000_000),
+      commands: whole('limits.commands', given.commands ?? defaults.limits.commands, 1, 100_000),
+      connections: whole('limits.connections', given.connections ?? defaults.limits.connections, 1, 1_000_000),
+      perAddress: perAddress(given.perAddress),
     },
+    trustedProxies: trustedProxies === undefined ? null : whole('trustedProxies', trustedProxies, 0, 10),
+    overload: options.overload === false ? null : overloads(options.overload),
+  }
+}
+
+function perAddress(given: Partial<Limits['perAddress']> = {}): Limits['perAddress'] {
+  const { requests, connections } = { ...defaults.limits.perAddress, ...given }
+  return {
+    requests: whole('limits.perAddress.requests', requests, 1, 1_000_000),
+    connections: whole('limits.perAddress.connections', connections, 1, 1_000_000),
+  }
+}
+
+function overloads(given: Checked['overload'] & object = {}): Overloads {
+  const { lag, heap, connections } = { ...defaults.overload, ...given }
+  if (!(typeof heap === 'number' && heap >= 0.1 && heap <= 1))
+    throw new TypeError(`overload.heap: ${JSON.stringify(heap)} is no part from 0.1 to 1.`)
+  return {
+    lag: milliseconds('overload.lag', lag, 10, 60_000),
+    heap,
+    connections: whole('overload.connections', connections, 1, 10_000_000),
   }
 }
 

@@ -15,6 +15,7 @@ import {
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { memory } from './backends/memory/broker'
 import type { ChannelOptions, ContractFrom } from './channel'
+import { createArrivals } from './core/arrivals'
 import { createAuthorize } from './core/authorize'
 import { createCommands } from './core/commands'
 import { compileContract, presenceOf } from './core/contract'
@@ -23,6 +24,7 @@ import { createGateway, isIdentity } from './core/gateway'
 import { createHub } from './core/hub'
 import { type Order, Orders } from './core/orders'
 import { readOrigins } from './core/origins'
+import { Overload } from './core/overload'
 import { createReadPayload } from './core/payload'
 import { createPublishing } from './core/publishing'
 import { createSequence } from './core/sequence'
@@ -30,6 +32,7 @@ import { createStateOf } from './core/state'
 import { Tickets } from './core/tickets'
 import { type Duration, milliseconds } from './duration'
 import { createFetchHandler, createHealthFetch, type FetchHandler } from './hosts/fetch'
+import { watchLoad } from './hosts/load'
 import {
   type AttachOptions,
   attach,
@@ -329,7 +332,16 @@ export function createRealtime(
 ): unknown {
   const { authenticate = () => null, onError: report = (error) => console.error(error), clock = systemClock } = options
   const { broker = memory({ clock }) } = options
-  const { outboxBytes, ringBytes, dedupe, life, presence, ...settings } = readSettings(options)
+  const {
+    outboxBytes,
+    waitingBytes,
+    ringBytes,
+    dedupe,
+    life,
+    presence,
+    overload: tooMuch,
+    ...settings
+  } = readSettings(options)
   const contract = compileContract(options.channels)
   const allowsOrigin = readOrigins(options.origins)
   const counters = new Counters()
@@ -343,6 +355,7 @@ export function createRealtime(
     heartbeat: settings.heartbeat,
     life,
     outboxBytes,
+    waitingBytes,
     ringBytes,
     ringSize: RING_SIZE,
     pageBytes: PAGE_BYTES,
@@ -359,6 +372,18 @@ export function createRealtime(
   const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, counters, report })
   const orders = new Orders({ hub, broker, clock, heard: obey, report })
   const tickets = new Tickets(broker, clock)
+  const overload = tooMuch === null ? null : new Overload(tooMuch)
+  const arrivals = createArrivals({
+    perAddress: settings.limits.perAddress,
+    connections: tooMuch?.connections ?? null,
+    overload,
+    clock,
+  })
+  let unwatch: (() => void) | null = null
+  const watch = (): void => {
+    // A clock of a test has no load.
+    if (overload !== null && clock === systemClock && !closed) unwatch ??= watchLoad((load) => overload.measured(load))
+  }
   const gateway = createGateway({
     ...settings,
     tickets: {
@@ -370,8 +395,10 @@ export function createRealtime(
     authenticate(request) {
       // From the first client on; a process that only publishes has nothing to obey.
       orders.listen()
+      watch()
       return authenticate(request)
     },
+    arrivals,
     allowsOrigin,
     contract,
     authorize,
@@ -550,6 +577,7 @@ export function createRealtime(
     // Until it is over the app may publish: what its other requests have begun is not cut off.
     if (drain > 0) await hub.drain(drain)
     closed = true
+    unwatch?.()
     orders.close()
     for (const inspector of inspectors) inspector.close()
     hub.close()

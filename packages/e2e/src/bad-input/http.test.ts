@@ -89,11 +89,11 @@ const httpRows: readonly HttpRow[] = [
   },
   { name: 'a URL of 20,000 characters', bytes: () => [get('', `/rt?channels=${'x'.repeat(20_000)}`)], answer: 431 },
   { name: 'a header of 20,000 characters', bytes: () => [get(`Cookie: ${'x'.repeat(20_000)}\r\n`)], answer: 431 },
-  { name: '1,500 headers', bytes: () => [get('a: b\r\n'.repeat(1_500))], answer: 'invalid_request' },
+  { name: '1,500 headers', bytes: () => [get('a: b\r\n'.repeat(1_500))], answer: 'headers_too_large' },
   {
     name: '2,500 headers and a good Origin behind',
     bytes: () => [get(`${'a: b\r\n'.repeat(2_500)}Origin: ${PAGE}\r\n`)],
-    answer: 'invalid_request',
+    answer: 'headers_too_large',
   },
   { name: 'a header name with a blank', bytes: () => [get('a b: c\r\n')], answer: 400 },
   {
@@ -245,7 +245,7 @@ const httpRows: readonly HttpRow[] = [
   {
     name: 'an upgrade with 1,500 headers',
     bytes: () => [upgradeHead(`Sec-WebSocket-Version: 13\r\n${'a: b\r\n'.repeat(1_500)}`)],
-    answer: 'invalid_request',
+    answer: 'headers_too_large',
   },
   {
     name: 'an upgrade with a Host that is none',

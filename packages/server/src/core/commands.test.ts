@@ -39,7 +39,7 @@ function setUp() {
 }
 
 const post = async (node: ReturnType<typeof setUp>, commands: unknown[], identity: { id: string } | null = me) =>
-  node.gateway.execute(JSON.stringify(commands), identity)
+  node.gateway.execute(JSON.stringify(commands), identity, null)
 const publish = (ref: number, channel: string, n: unknown, messageId?: string) => ({
   type: 'publish',
   ref,
@@ -282,7 +282,7 @@ describe('on a WebSocket', () => {
     send(publish(1, 'slow:1', 0))
     connection.closed()
     const printed = wire.events.length
-    await gateway.execute(JSON.stringify([publish(2, 'slow:1', 0)]), me)
+    await gateway.execute(JSON.stringify([publish(2, 'slow:1', 0)]), me, null)
     expect(wire.events).toHaveLength(printed)
   })
 })

@@ -364,7 +364,7 @@ it('begins nothing when it drains', async () => {
   gateway.drain()
   expect(gateway.draining).toBe(true)
   await expect(gateway.open(opening(['open:1']), new RecordingWire())).rejects.toMatchObject({ code: 'draining' })
-  await expect(gateway.execute('[]', null)).rejects.toMatchObject({ code: 'draining', outcome: 'failed' })
+  await expect(gateway.execute('[]', null, null)).rejects.toMatchObject({ code: 'draining', outcome: 'failed' })
 })
 
 describe('a poll that comes with a seat', () => {
@@ -698,7 +698,7 @@ describe('limits of an identity', () => {
     }))
     const answers: unknown[] = []
     for (let i = 0; i < 2; i++)
-      void gateway.execute(JSON.stringify(publishes), ann).then((events) => answers.push(...events))
+      void gateway.execute(JSON.stringify(publishes), ann, null).then((events) => answers.push(...events))
     await pass(5000)
     const refused = answers.filter((event) => 'error' in (event as object))
     expect(answers).toHaveLength(160)
@@ -742,7 +742,7 @@ describe('limits of an identity', () => {
           data: i,
         })),
       )
-    const answers = gateway.execute(publishes(0), { id: 'ann', issuedAt: 1 })
+    const answers = gateway.execute(publishes(0), { id: 'ann', issuedAt: 1 }, null)
     await pass(0)
     gateway.revoke('ann', 2, false)
     await pass(5000)

@@ -16,7 +16,7 @@ import {
   type WatchRequest,
 } from '@rt/protocol'
 import type { Connection, Identity, OpenRequest, TransportName, Wire } from '../ports/connection'
-import type { Gateway } from '../ports/gateway'
+import type { Arrivals, Gateway } from '../ports/gateway'
 import type { Hub, StreamRequest, SubscriptionRequest } from '../ports/hub'
 import type { Seat } from '../ports/presence'
 import type { Authorize } from './authorize'
@@ -30,7 +30,8 @@ import { createSequence } from './sequence'
 import type { StateOf } from './state'
 import type { Tickets } from './tickets'
 
-export interface GatewayOptions extends Pick<Gateway, 'heartbeat' | 'pollHold' | 'pollFloor' | 'path'> {
+export interface GatewayOptions
+  extends Pick<Gateway, 'heartbeat' | 'pollHold' | 'pollFloor' | 'path' | 'trustedProxies'> {
   readonly authenticate: (request: Request) => Identity | null | Promise<Identity | null>
   /** What stands for an identity in a URL; absent: nothing does. */
   readonly tickets?: Pick<Tickets, 'take'>
@@ -42,6 +43,7 @@ export interface GatewayOptions extends Pick<Gateway, 'heartbeat' | 'pollHold' |
   readonly hub: Pick<Hub, 'open' | 'presence'>
   readonly clock: Clock
   readonly counters: Counters
+  readonly arrivals: Arrivals
   /** See `limits` in options.ts. */
   readonly limits: { readonly commands: number; readonly connections: number }
   /** Told what the app's functions throw. */
@@ -49,16 +51,16 @@ export interface GatewayOptions extends Pick<Gateway, 'heartbeat' | 'pollHold' |
 }
 
 /** Characters of commands that one connection may have unanswered: twice what an honest client's outbox holds. */
-const PENDING = 2 * 2 ** 20
+export const PENDING = 2 * 2 ** 20
 
 /** Characters of history in the answer to one POST, from which the rest is refused. */
-const ANSWERED = 4 * 2 ** 20
+export const ANSWERED = 4 * 2 ** 20
 
 /** Seconds whose commands may come at once: a client that comes back sends what waited. */
-const BURST = 10
+export const BURST = 10
 
 /** Milliseconds that a command may wait for its turn; longer, and it is refused. */
-const PATIENCE = 5000
+export const PATIENCE = 5000
 
 /** Milliseconds after which to try once more when there are too many connections. */
 const CROWDED = 10_000
@@ -67,7 +69,7 @@ const CROWDED = 10_000
 const SEAT_INTERVALS = 2.5
 
 /** Longest identity id. */
-const ID_LENGTH = 255
+export const ID_LENGTH = 255
 
 /** Milliseconds for which a connection outlives its identity, a heartbeat at most: the client's new token may be late. */
 const GRACE = 25_000
@@ -126,7 +128,7 @@ interface Begun {
 }
 
 export function createGateway(options: GatewayOptions): Gateway & GatewayControl {
-  const { contract, authorize, runCommand, stateOf, hub, clock, counters, report } = options
+  const { contract, authorize, runCommand, stateOf, hub, clock, counters, arrivals, report } = options
   const admitted = new Set<Admitted>()
   /** For each connection that is being opened: the channels that were to be rechecked meanwhile. */
   const opening = new Set<Set<string>>()
@@ -171,7 +173,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     const wait = pace.take(name, PATIENCE)
     if (wait === 0) return null
     if (wait > PATIENCE) {
-      const most = `One identity may send ${options.limits.commands} commands a second.`
+      const most = `One client may send ${options.limits.commands} commands a second.`
       return Promise.reject(limited(most, wait))
     }
     return new Promise<void>((resolve) => clock.setTimeout(resolve, wait)).then(demandWanted)
@@ -291,7 +293,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     { identity, transport, authenticate: again }: OpenRequest,
   ): Begun {
     const id = crypto.randomUUID()
-    const name = paceOf(identity, id)
+    const name = paceOf(identity, `c ${id}`)
     let open = true
     /** Undoes what was noted of it. */
     let forget = (_reason: ErrorCode) => {}
@@ -437,7 +439,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     return { type: 'expires', ...(expiresAt !== undefined && { after: Math.max(0, expiresAt - clock.now()) }) }
   }
 
-  async function execute(text: string, identity: Identity | null): Promise<ResultEvent[]> {
+  async function execute(text: string, identity: Identity | null, address: string | null): Promise<ResultEvent[]> {
     demandOpen()
     // A command without a `ref` has no place in the answer, so the frame is turned away before any of it is done.
     const commands = decodeCommands(text).map((decoded) => {
@@ -460,8 +462,8 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
         size += characters
       },
     }
-    // Requests of nobody in particular have nothing in common by which to count them.
-    const name = identity === null ? null : paceOf(identity, '')
+    // Requests of nobody in particular have at most an address in common by which to count them.
+    const name = identity === null && address === null ? null : paceOf(identity, `a ${address}`)
     const caller: Caller = {
       identity,
       sequence: createSequence(),
@@ -570,6 +572,9 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
       }),
     execute,
     members,
+    knock: arrivals.knock,
+    arrive: arrivals.arrive,
+    admit: arrivals.admit,
     allowsOrigin: options.allowsOrigin,
     refused: (error) => counters.refuse('request', error.code),
     bytes: counters.bytes,
@@ -579,6 +584,8 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     heartbeat: options.heartbeat,
     pollHold: options.pollHold,
     pollFloor: options.pollFloor,
+    frames: BURST * options.limits.commands,
+    trustedProxies: options.trustedProxies,
     path: options.path,
     drain() {
       draining = true
@@ -592,8 +599,8 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
 }
 
 /** The name under which commands are counted. */
-function paceOf(identity: Identity | null, connection: string): string {
-  return identity === null ? connection : `i ${identity.id}`
+function paceOf(identity: Identity | null, nobody: string): string {
+  return identity === null ? nobody : `i ${identity.id}`
 }
 
 export function isIdentity(value: unknown): value is Identity {

@@ -5,7 +5,7 @@ import type { OutItem } from '../ports/connection'
 import type { ChannelRules, Hub, SubscriptionRequest } from '../ports/hub'
 import { type SimulatedNode, SimulatedStore } from '../testing/simulated-store'
 import { Counters } from './counters'
-import { createHub } from './hub'
+import { createHub, type HubOptions } from './hub'
 
 const HEARTBEAT = 20_000
 const rules = (delivery: ChannelRules['delivery'] = 'all'): ChannelRules => ({
@@ -25,20 +25,27 @@ let store: SimulatedStore
 let node: SimulatedNode
 let hub: Hub
 let reported: unknown[]
+let counters: Counters
 
 beforeEach(() => {
   clock = new FakeClock()
   reported = []
   store = new SimulatedStore({ partitions: 1, clock: new FakeClock(), page: 10, partition: () => 0 })
   node = store.node()
-  hub = createHub({
+  counters = new Counters()
+  hub = createHub(options())
+})
+
+function options(): HubOptions {
+  return {
     broker: node,
     clock,
-    counters: new Counters(),
+    counters,
     node: 'node',
     heartbeat: HEARTBEAT,
     life: 100 * HEARTBEAT,
     outboxBytes: 500,
+    waitingBytes: 2 ** 28,
     pageBytes: 1000,
     ringBytes: 10_000,
     ringSize: 10,
@@ -46,8 +53,8 @@ beforeEach(() => {
     presence: { ttl: 60_000, grace: 10_000 },
     report: (error) => reported.push(error),
     defer: (run) => void setImmediate(run),
-  })
-})
+  }
+}
 
 /** Lets the store answer everything and the hub print everything. */
 async function settle(): Promise<void> {
@@ -163,6 +170,52 @@ describe('a stream', () => {
     await settle()
     expect(wire.events.filter(({ type }) => type === 'message')).toHaveLength(9)
     expect(wire.types()).not.toContain('gap')
+  })
+
+  it('moves those that do not keep up to the log when too much waits for all together', async () => {
+    node = store.node()
+    hub = createHub({ ...options(), waitingBytes: 700 })
+    const slow = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const wire = new TestWire()
+        const stream = open(wire, fresh('a'))
+        await settle()
+        wire.writable = false
+        return { wire, stream }
+      }),
+    )
+    const quick = new TestWire()
+    open(quick, fresh('a'))
+    await settle()
+    const publications = (wire: TestWire) => wire.events.filter(({ type }) => type === 'message').length
+    // For each by itself that is not too much.
+    for (let i = 0; i < 4; i++) await publish('a', 'x'.repeat(30))
+    expect(publications(quick)).toBe(4)
+    expect(counters.overflows).toBeGreaterThan(0)
+    for (const { wire, stream } of slow) {
+      wire.writable = true
+      stream.drained()
+    }
+    await settle()
+    for (const { wire } of slow) {
+      expect(publications(wire)).toBe(4)
+      expect(wire.types()).not.toContain('gap')
+    }
+    // Who went away holds nothing: what waits is counted off.
+    for (const { wire, stream } of slow) {
+      wire.writable = false
+      stream.drained()
+    }
+    await publish('a')
+    await publish('a', 'x'.repeat(30))
+    for (const { stream } of slow) stream.closed()
+    const before = counters.overflows
+    const late = new TestWire()
+    open(late, fresh('a'))
+    await settle()
+    late.writable = false
+    for (let i = 0; i < 3; i++) await publish('a', 'x'.repeat(30))
+    expect(counters.overflows).toBe(before)
   })
 
   it('is given up when its wire takes nothing for three heartbeats', async () => {

@@ -25,6 +25,8 @@ export interface HubOptions {
   readonly life: number
   /** Bytes that may wait for one connection. */
   readonly outboxBytes: number
+  /** Bytes that may wait for all connections together. */
+  readonly waitingBytes: number
   /** Bytes that one page of a catch-up may hold. */
   readonly pageBytes: number
   /** Bytes that all rings may hold together. */
@@ -60,6 +62,8 @@ class NodeHub implements Hub, StreamHost {
   readonly quickHeartbeat: number
   readonly life: number
   readonly outboxBytes: number
+  readonly waitingBytes: number
+  readonly waiting = { bytes: 0 }
   readonly pageBytes: number
   readonly presence: Presence
   readonly #options: HubOptions
@@ -81,7 +85,8 @@ class NodeHub implements Hub, StreamHost {
   #closed = false
 
   constructor(options: HubOptions) {
-    const { broker, clock, node, heartbeat, life, outboxBytes, pageBytes, ringBytes, ringSize, linger } = options
+    const { broker, clock, node, heartbeat, life, outboxBytes, waitingBytes, pageBytes, ringBytes, ringSize, linger } =
+      options
     this.#options = options
     this.clock = clock
     this.counters = options.counters
@@ -93,6 +98,7 @@ class NodeHub implements Hub, StreamHost {
     this.#quickWheel = new Wheel(clock, this.quickHeartbeat)
     this.life = life
     this.outboxBytes = outboxBytes
+    this.waitingBytes = waitingBytes
     this.pageBytes = pageBytes
     const budget: RingBudget = { used: 0, limit: ringBytes, rings: new Set() }
     this.#feeds = Array.from({ length: broker.partitions }, (_, partition) => {

@@ -2,8 +2,10 @@
 import { type Clock, type ServerEvent, systemClock } from '@rt/protocol'
 import { memory } from '../backends/memory/broker'
 import type { ChannelOptions } from '../channel'
+import { defaults } from '../options'
 import type { Broker } from '../ports/broker'
 import type { Identity, OutItem, Wire } from '../ports/connection'
+import { createArrivals } from './arrivals'
 import { createAuthorize } from './authorize'
 import { createCommands } from './commands'
 import { compileContract } from './contract'
@@ -44,6 +46,7 @@ export function createNode({
     heartbeat: 20_000,
     life: 1_800_000,
     outboxBytes: 2 ** 20,
+    waitingBytes: 2 ** 28,
     pageBytes: 2 ** 18,
     ringBytes: 2 ** 20,
     ringSize: 100,
@@ -69,7 +72,14 @@ export function createNode({
     clock,
     counters,
     report,
-    limits: { commands: 250, connections: 200, ...limits },
+    limits: { ...defaults.limits, ...limits },
+    arrivals: createArrivals({
+      perAddress: defaults.limits.perAddress,
+      connections: null,
+      overload: null,
+      clock,
+    }),
+    trustedProxies: null,
     heartbeat: 20_000,
     pollHold: 25_000,
     pollFloor: 5_000,

@@ -4,11 +4,12 @@ import { subscribedItem } from './events'
 import { Outbox } from './outbox'
 
 const item = (json: string, kind: OutItem['kind'] = 'publication', channel = 'a'): OutItem => ({ kind, channel, json })
+const waiting = { bytes: 0 }
 const texts = (outbox: Outbox) => outbox.take().map(({ json }) => json)
 
 describe('an outbox', () => {
   it('keeps the order and counts characters', () => {
-    const outbox = new Outbox()
+    const outbox = new Outbox(waiting)
     for (const text of ['one', 'two']) outbox.push(item(text))
     expect(outbox.bytes).toBe(6)
     expect(texts(outbox)).toEqual(['one', 'two'])
@@ -16,7 +17,7 @@ describe('an outbox', () => {
   })
 
   it('moves the newest of a `latest` channel to the tail', () => {
-    const outbox = new Outbox()
+    const outbox = new Outbox(waiting)
     outbox.pushLatest(item('a1'))
     outbox.push(item('b2', 'publication', 'b'))
     outbox.pushLatest(item('a3'))
@@ -25,7 +26,7 @@ describe('an outbox', () => {
   })
 
   it('drops publications and live messages, and keeps answers', () => {
-    const outbox = new Outbox()
+    const outbox = new Outbox(waiting)
     for (const [text, kind] of [
       ['p', 'publication'],
       ['r', 'control'],
@@ -37,7 +38,7 @@ describe('an outbox', () => {
   })
 
   it('says the cursor anew in what holds one', () => {
-    const outbox = new Outbox()
+    const outbox = new Outbox(waiting)
     outbox.push(subscribedItem({ channel: 'a', id: '1-0', epoch: '1-0' }, [], null, 'before'))
     outbox.renew('now')
     expect(JSON.parse(texts(outbox)[0] as string)).toEqual({

@@ -5,11 +5,21 @@ import type { CursorItem } from './events'
 /** The list of every empty outbox; never pushed onto. */
 const NOTHING: (OutItem | null)[] = []
 
+/** What waits in all outboxes of a node together. */
+export interface Waiting {
+  bytes: number
+}
+
 export class Outbox {
+  readonly #waiting: Waiting
   #items = NOTHING
   #bytes = 0
   /** Where the waiting publication of a `latest` channel stands. */
   #latest: Map<string, number> | null = null
+
+  constructor(waiting: Waiting) {
+    this.#waiting = waiting
+  }
 
   get bytes(): number {
     return this.#bytes
@@ -23,7 +33,7 @@ export class Outbox {
     // A list with one place: most flushes have one item, and `push` on an empty list makes room for 17.
     if (this.#items.length === 0) this.#items = [item]
     else this.#items.push(item)
-    this.#bytes += item.json.length
+    this.#grow(item.json.length)
   }
 
   /** Keeps only the newest of its channel, at the tail: in the place of the older one, ids would go backwards. Returns whether it replaced one. */
@@ -32,7 +42,7 @@ export class Outbox {
     this.#latest ??= new Map()
     const before = this.#latest.get(channel)
     if (before !== undefined) {
-      this.#bytes -= (this.#items[before] as OutItem).json.length
+      this.#grow(-(this.#items[before] as OutItem).json.length)
       this.#items[before] = null
     }
     this.#latest.set(channel, this.#items.length)
@@ -45,7 +55,7 @@ export class Outbox {
     const items = this.#latest === null ? (this.#items as OutItem[]) : this.#items.filter((item) => item !== null)
     this.#latest = null
     this.#items = NOTHING
-    this.#bytes = 0
+    this.#grow(-this.#bytes)
     return items
   }
 
@@ -57,5 +67,10 @@ export class Outbox {
   /** Says the stream's cursor anew in the events that hold it. */
   renew(cursor: string | null): void {
     for (const item of this.take()) this.push('renew' in item ? (item as CursorItem).renew(cursor) : item)
+  }
+
+  #grow(bytes: number): void {
+    this.#bytes += bytes
+    this.#waiting.bytes += bytes
   }
 }

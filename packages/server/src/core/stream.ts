@@ -20,13 +20,13 @@ import { controlItem, gapItem, type StateAnswer, subscribedItem } from './events
 import type { Feed, HeardChannel } from './feed'
 import { Lane, type LaneOwner } from './lane'
 import type { LiveSubscriber } from './live'
-import { Outbox } from './outbox'
+import { Outbox, type Waiting } from './outbox'
 import type { Presence } from './presence/presence'
 import type { Sitter } from './presence/seats'
 import type { Watcher } from './presence/view'
 
 /** Heartbeats after which a wire that takes nothing is given up. */
-const STALLED = 3
+export const STALLED = 3
 
 /** What a stream needs of its hub. */
 export interface StreamHost {
@@ -40,6 +40,9 @@ export interface StreamHost {
   readonly life: number
   /** Bytes (characters) that may wait for one stream. */
   readonly outboxBytes: number
+  /** What waits for all streams together, and how much of it may. */
+  readonly waiting: Waiting
+  readonly waitingBytes: number
   readonly pageBytes: number
   feedOf(channel: string): Feed
   /** Calls `flushDirty` at the end of this turn. */
@@ -60,7 +63,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   readonly heartbeat: number
   readonly #host: StreamHost
   readonly #wire: Wire
-  readonly #outbox = new Outbox()
+  readonly #outbox: Outbox
   readonly #lanes = new Map<number, Lane>()
   readonly #live = new Map<string, HeardChannel>()
   /** Watched channels; true: their members have been told. */
@@ -88,6 +91,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   constructor(host: StreamHost, request: StreamRequest, wire: Wire) {
     this.#host = host
     this.#wire = wire
+    this.#outbox = new Outbox(host.waiting)
     const { identity = null, watch = [], seats = [], seatTtl = null, heartbeat = null } = request
     this.polled = seatTtl !== null
     this.heartbeat = heartbeat !== null && heartbeat < host.heartbeat ? host.quickHeartbeat : host.heartbeat
@@ -156,7 +160,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   }
 
   get congested(): boolean {
-    return this.#outbox.bytes > this.#host.outboxBytes
+    return this.#outbox.bytes > this.#host.outboxBytes || (!this.#writable && this.#crowded)
   }
 
   get writable(): boolean {
@@ -265,6 +269,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
     for (const lane of this.#lanes.values()) lane.close()
     for (const channel of this.#watched.keys()) this.#host.presence.unwatch(channel, this)
     this.#host.presence.seats.release(this, this.#seats.values())
+    this.#outbox.take()
     this.#departed()
     this.#host.gone(this)
   }
@@ -274,7 +279,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   publication(item: OutItem, latest: boolean): void {
     if (this.#oldest === 0) this.#oldest = item.time ?? 0
     this.pagePublication(item, latest)
-    if (this.#outbox.bytes <= this.#host.outboxBytes) return
+    if (this.#outbox.bytes <= this.#host.outboxBytes && !this.#crowded) return
     if (this.#writable) this.flush()
     else this.#overflow()
   }
@@ -306,7 +311,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   }
 
   live(item: OutItem): void {
-    if (this.#outbox.bytes > this.#host.outboxBytes) {
+    if (this.congested) {
       this.#host.counters.dropped.live++
       return
     }
@@ -407,6 +412,10 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   }
 
   // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get #crowded(): boolean {
+    return this.#host.waiting.bytes > this.#host.waitingBytes
+  }
 
   #count(items: readonly OutItem[]): void {
     const { clock, counters } = this.#host

@@ -61,6 +61,7 @@ function readRequest(request: Request, closing: Closing): HttpRequest {
   return {
     method: request.method,
     url: new URL(request.url),
+    peer: null,
     header: (name) => request.headers.get(name),
     text: (limit) => textOf(request, limit),
     toRequest: () => new Request(request.url, { method: request.method, headers: request.headers }),

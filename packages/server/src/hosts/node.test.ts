@@ -395,7 +395,7 @@ describe('what comes malformed', () => {
     ['no Host', 'GET /rt?channels=a HTTP/1.0\r\n\r\n', 200],
     ['a target with scheme and host', 'GET http://h/rt?channels=a HTTP/1.1\r\nhost: h\r\n\r\n', 200],
     ['a bad escape', 'GET /rt?channels=%ff%zz HTTP/1.1\r\nhost: h\r\n\r\n', 400],
-    ['too many headers', `GET /rt?channels=a HTTP/1.1\r\nhost: h\r\n${'a:b\r\n'.repeat(1500)}\r\n`, 400],
+    ['too many headers', `GET /rt?channels=a HTTP/1.1\r\nhost: h\r\n${'a:b\r\n'.repeat(1500)}\r\n`, 431],
     ['a header with bytes beyond ASCII', 'GET /rt?channels=a HTTP/1.1\r\nhost: h\r\nx: \xff\x80\r\n\r\n', 200],
     ['OPTIONS *', 'OPTIONS * HTTP/1.1\r\nhost: h\r\n\r\n', 400],
   ])('%s', async (_, bytes, status) => {

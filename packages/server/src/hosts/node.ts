@@ -50,10 +50,10 @@ export interface NodeHandler {
 }
 
 /** Headers that Node keeps of a request; it drops the rest in silence, an Origin among them maybe. */
-const MAX_HEADERS = 1_000
+export const MAX_HEADERS = 1_000
 
 /** Milliseconds that a client has to read the end of a stream before it is cut. */
-const END_WITHIN = 5_000
+export const END_WITHIN = 5_000
 
 export function createNodeHandler(
   gateway: Gateway,
@@ -299,7 +299,8 @@ function chunkOf(bytes: Uint8Array): Buffer {
 
 /** A request as the transports read it. Throws `invalid_request` for a target or Host that is none. */
 function readRequest(req: IncomingMessage, parsed: unknown, whenClosed: (run: () => void) => void): HttpRequest {
-  if (req.rawHeaders.length >= 2 * MAX_HEADERS) throw invalid('Too many headers.')
+  if (req.rawHeaders.length >= 2 * MAX_HEADERS)
+    throw new RealtimeError('headers_too_large', `A request has ${MAX_HEADERS} headers or more.`)
   const method = req.method ?? 'GET'
   const url = urlOf(req)
   let closed = false
@@ -311,6 +312,8 @@ function readRequest(req: IncomingMessage, parsed: unknown, whenClosed: (run: ()
   return {
     method,
     url,
+    // A framework's test double has none.
+    peer: req.socket?.remoteAddress ?? null,
     header: (name) => headerOf(req, name),
     text: (limit) => bodyOf(req, parsed, limit),
     toRequest: () => new Request(url, { method, headers: headersOf(req) }),

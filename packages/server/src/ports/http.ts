@@ -3,6 +3,8 @@
 export interface HttpRequest {
   readonly method: string
   readonly url: URL
+  /** The address of the other end of the socket; null where the host knows none. */
+  readonly peer: string | null
   /** A header by lower-case name; null when absent. */
   header(name: string): string | null
   /** The body as text. Rejects with `payload_too_large` beyond `limit` bytes, without reading on. */

@@ -8,6 +8,7 @@ export async function executeCommands(
   gateway: Gateway,
   text: string,
   identity: Identity | null,
+  address: string | null,
 ): Promise<CompleteReply> {
-  return jsonReply(200, JSON.stringify(await gateway.execute(text, identity)))
+  return jsonReply(200, JSON.stringify(await gateway.execute(text, identity, address)))
 }

@@ -231,6 +231,58 @@ describe('what is refused', () => {
   })
 })
 
+describe('who comes in', () => {
+  test('is counted by the address that the proxy in front saw', async () => {
+    await ask('GET', '/rt?channels=a', { 'x-forwarded-for': '198.51.100.1' })
+    gateway.trustedProxies = 1
+    await ask('GET', '/rt?channels=a', { 'x-forwarded-for': '6.6.6.6, 198.51.100.1' })
+    await ask('POST', '/rt', json, PUBLISH)
+    await ask('OPTIONS', '/rt')
+    expect(gateway.knocks).toEqual([null, '198.51.100.1', '127.0.0.1'])
+  })
+
+  test.each([
+    ['a poll', 'GET', {}, undefined],
+    ['a stream', 'GET', { accept: 'text/event-stream' }, undefined],
+    ['a stream by POST', 'POST', { accept: 'text/event-stream', ...json }, OPEN],
+  ] as const)('is counted for as long as %s is there, also one that is refused', async (_, method, headers, body) => {
+    const path = method === 'GET' ? '/rt?channels=a' : '/rt'
+    let most = 0
+    gateway.onOpen = (opened) => {
+      most = Math.max(most, gateway.present)
+      queueMicrotask(() => opened.wire.caughtUp?.())
+    }
+    await ask(method, path, headers, body)
+    await expect.poll(() => gateway.present).toBe(0)
+    expect(most).toBe(1)
+    gateway.refusal = new RealtimeError('forbidden', 'No.')
+    await ask(method, path, headers, body)
+    await ask(method, path, { ...headers, authorization: 'Bearer error-unauthenticated' }, body)
+    expect(gateway.present).toBe(0)
+  })
+
+  test('is told when to come back where there is too much to do, each in its way, before the app is asked who it is', async () => {
+    gateway.shed = new RealtimeError('overloaded', 'Too much.', { retryAfter: 3100 })
+    const stream = await ask('GET', '/rt?channels=a', { accept: 'text/event-stream' })
+    expect(stream.status).toBe(200)
+    expect(stream.body).toMatch(/^retry: 3100\ndata: \{"type":"bye".*"code":"overloaded".*\}\n\n$/)
+    for (const [method, path, headers, body] of [
+      ['GET', '/rt?channels=a', {}, undefined],
+      ['POST', '/rt', { accept: 'text/event-stream', ...json }, OPEN],
+    ] as const) {
+      const { status, headers: got, body: text } = await ask(method, path, headers, body)
+      expect([status, got['retry-after']]).toEqual([503, '4'])
+      expect(JSON.parse(text)).toMatchObject({ error: { code: 'overloaded', retryAfter: 3100 } })
+    }
+    expect([gateway.requests, gateway.present]).toEqual([[], 0])
+  })
+
+  test('sends commands all the same: they are of those who are there', async () => {
+    gateway.shed = new RealtimeError('overloaded', 'Too much.')
+    expect((await ask('POST', '/rt', json, PUBLISH)).status).toBe(200)
+  })
+})
+
 describe('web pages', () => {
   const allowed = 'https://app.example'
 

@@ -12,11 +12,12 @@ import {
 import type { Gateway } from '../ports/gateway'
 import type { HttpReply, HttpRequest } from '../ports/http'
 import { accessOf, preflightHeaders } from './access'
+import { sourceOf } from './address'
 import { executeCommands } from './commands'
 import { createPolling } from './polling'
-import { readQuery, readWait, type StreamQuery, streamQuery } from './query'
+import { comesBack, readQuery, readWait, type StreamQuery, streamQuery } from './query'
 import { errorReply, invalid, jsonReply } from './reply'
-import { createSse } from './sse'
+import { byeReply, createSse } from './sse'
 
 const METHODS = 'GET, POST, OPTIONS'
 
@@ -42,6 +43,7 @@ export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): En
   }
 
   async function answer(request: HttpRequest): Promise<HttpReply> {
+    if (request.method !== 'OPTIONS') gateway.knock(sourceOf(gateway, request))
     switch (request.method) {
       case 'GET':
         return get(request)
@@ -86,7 +88,8 @@ export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): En
       const open = decodeOpen(text)
       return poll(request, streamQuery(open), open.token, wait)
     }
-    return executeCommands(gateway, text, await gateway.authenticate(request.toRequest()))
+    const identity = await gateway.authenticate(request.toRequest())
+    return executeCommands(gateway, text, identity, sourceOf(gateway, request))
   }
 
   async function members(request: HttpRequest, [channel = '', ...more]: readonly string[]): Promise<HttpReply> {
@@ -97,8 +100,23 @@ export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): En
 
   async function stream(request: HttpRequest, query: StreamQuery, token: string | undefined): Promise<HttpReply> {
     demandChannels(query)
-    const identity = await gateway.authenticate(withToken(request.toRequest(), token))
-    return printSse(request, { transport: 'sse', identity, ...query })
+    let leave = () => {}
+    try {
+      leave = arrive(request, query)
+    } catch (error) {
+      const refusal = toRealtimeError(error)
+      // A bare EventSource comes back only from a stream that ends.
+      if (request.method !== 'GET') throw refusal
+      gateway.refused(refusal)
+      return byeReply(refusal)
+    }
+    try {
+      const identity = await gateway.authenticate(withToken(request.toRequest(), token))
+      return await printSse(request, { transport: 'sse', identity, ...query }, leave)
+    } catch (error) {
+      leave()
+      throw error
+    }
   }
 
   async function poll(
@@ -108,8 +126,19 @@ export function createEndpoint(gateway: Gateway, clock: Clock = systemClock): En
     wait: number,
   ): Promise<HttpReply> {
     demandChannels(query)
-    const identity = await gateway.authenticate(withToken(request.toRequest(), token))
-    return printPoll(request, { identity, ...query }, wait)
+    const leave = arrive(request, query)
+    try {
+      const identity = await gateway.authenticate(withToken(request.toRequest(), token))
+      return await printPoll(request, { identity, ...query }, wait)
+    } finally {
+      leave()
+    }
+  }
+
+  /** Before anybody is asked who it is, which is work of the app. Returns the way to say that the stream is gone. */
+  function arrive(request: HttpRequest, query: StreamQuery): () => void {
+    gateway.admit(comesBack(query))
+    return gateway.arrive(sourceOf(gateway, request))
   }
 }
 

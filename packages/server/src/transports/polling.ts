@@ -7,7 +7,7 @@ import { byeOf } from './bye'
 import { type CompleteReply, errorReply, jsonReply } from './reply'
 
 /** Characters of events after which an answer goes out though more is there; the rest comes with the next poll. */
-const ANSWER_SIZE = 256 * 1024
+export const ANSWER_SIZE = 256 * 1024
 
 /** Milliseconds that a short poll may take when the log does not answer. */
 const SHORT_HOLD = 5_000

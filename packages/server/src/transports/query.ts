@@ -96,6 +96,11 @@ export function streamQuery(
   return { channels: [...once.values()], cursor: from, watch, client, entered, heartbeat }
 }
 
+/** Whether it was here before and goes on. Who is new is sent away first where there is too much to do. */
+export function comesBack({ cursor, watch, entered }: StreamQuery): boolean {
+  return cursor !== null || entered.length > 0 || watch.some(({ since }) => since !== undefined)
+}
+
 /** A parameter's value; null when it is absent. Given twice it means nothing for sure, so that is refused. */
 function single(params: URLSearchParams, name: string): string | null {
   const values = params.getAll(name)

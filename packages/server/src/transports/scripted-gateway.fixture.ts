@@ -26,6 +26,14 @@ export class ScriptedGateway implements Gateway {
   pollHold = 25_000
   pollFloor = 5_000
   path = '/rt'
+  frames = 2_500
+  trustedProxies: number | null = null
+  /** What the next ones who come are turned away with. */
+  shed: RealtimeError | null = null
+  /** Streams that have come and not gone. */
+  present = 0
+  /** The address of each request. */
+  readonly knocks: (string | null)[] = []
   readonly bytes = { websocket: 0, sse: 0, 'long-poll': 0, poll: 0 }
   readonly refusals: ErrorCode[] = []
   /** What each stream says right behind `hello`. */
@@ -89,6 +97,23 @@ export class ScriptedGateway implements Gateway {
   async execute(text: string, identity: Identity | null): Promise<ResultEvent[]> {
     this.executed.push({ text, identity })
     return [{ type: 'result', ref: 1, value: { id: '1-0' } }]
+  }
+
+  knock(address: string | null): void {
+    this.knocks.push(address)
+  }
+
+  arrive(): () => void {
+    this.present++
+    let here = true
+    return () => {
+      if (here) this.present--
+      here = false
+    }
+  }
+
+  admit(): void {
+    if (this.shed !== null) throw this.shed
   }
 
   refused({ code }: RealtimeError): void {

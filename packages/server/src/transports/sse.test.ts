@@ -243,7 +243,9 @@ test.each(['the server', 'the client'])(
     let close = () => {}
     const request = { onClose: (run: () => void) => (close = run) } as unknown as HttpRequest
     const opening = gateway.opened()
-    await createSse(gateway, clock)(request, { transport: 'sse', identity: null, channels: [], cursor: null })
+    let left = 0
+    const asked = { transport: 'sse', identity: null, channels: [], cursor: null } as const
+    await createSse(gateway, clock)(request, asked, () => left++)
     const { wire } = await opening
     expect(clock.pending).toBe(1)
     if (who === 'the client') close()

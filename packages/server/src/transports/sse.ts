@@ -33,14 +33,26 @@ const COMMENT = encoder.encode(':\n\n')
 
 const LATE_BEAT = encoder.encode(dataBlock(JSON.stringify({ type: 'beat', after: PROOF })))
 
-/** Opens streams: the reply begins when the gateway has accepted the connection, so that a refusal still is an ordinary error reply. */
+/** A stream that ends with its first event: by a status other than 200 a bare EventSource would be lost for good. */
+export function byeReply(error: RealtimeError): HttpReply {
+  return {
+    status: 200,
+    headers: HEADERS,
+    stream(sink) {
+      sink.write(encodeBye(error))
+      sink.end()
+    },
+  }
+}
+
+/** Opens streams. `leave` is called when it is over: the reply begins when the gateway has accepted the connection, so that a refusal still is an ordinary error reply. */
 export function createSse(
   gateway: Gateway,
   clock: Clock,
-): (request: HttpRequest, open: OpenRequest) => Promise<HttpReply> {
+): (request: HttpRequest, open: OpenRequest, leave: () => void) => Promise<HttpReply> {
   const encodeFlush = shareFlushes(encodeSse)
 
-  return async (request, open) => {
+  return async (request, open, leave) => {
     let connection: Connection | null = null
     let gone = false
     let sink: ByteSink | null = null
@@ -61,6 +73,7 @@ export function createSse(
         if (ended) return
         if (error !== null) print(encodeBye(error))
         ended = true
+        leave()
         clock.clearTimeout(proof)
         sink?.end()
       },
@@ -95,6 +108,7 @@ export function createSse(
 
     request.onClose(() => {
       gone = true
+      leave()
       clock.clearTimeout(proof)
       connection?.closed()
     })

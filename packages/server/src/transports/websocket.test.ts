@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { errorTable, limits, RealtimeError, type ServerEvent } from '@rt/protocol'
+import { FakeClock } from '@rt/protocol/fake-clock'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { attach } from '../hosts/node'
@@ -348,6 +349,57 @@ describe('the end of a WebSocket', () => {
     client.ws.send('x'.repeat(limits.frameBytes + 1))
     expect((await client.closed).code).toBe(1009)
     await opened.closed
+  })
+})
+
+describe('who comes in', () => {
+  test('is counted until the socket is gone, also before it says what it wants', async () => {
+    const client = new Client('open=first')
+    await client.opened()
+    expect([gateway.present, gateway.knocks]).toEqual([1, [null]])
+    client.ws.terminate()
+    await expect.poll(() => gateway.present).toBe(0)
+  })
+
+  test('is not counted any more where the handshake is broken', async () => {
+    attachOnce()
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    const lines = ['GET /rt HTTP/1.1', 'Host: a', 'Connection: upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: no']
+    socket.end(`${lines.join('\r\n')}\r\n\r\n`)
+    await new Promise((resolve) => socket.resume().once('close', resolve))
+    await expect.poll(() => gateway.present).toBe(0)
+    expect(gateway.knocks).toEqual([null])
+  })
+
+  test('is told behind the upgrade that there is too much to do, before the app is asked who it is', async () => {
+    gateway.shed = new RealtimeError('overloaded', 'Too much.', { retryAfter: 3000 })
+    for (const query of ['channels=a', 'open=first']) {
+      const client = new Client(query)
+      await client.opened()
+      if (query === 'open=first') client.ws.send('{"type":"open","channels":[{"channel":"a"}]}')
+      expect(await client.events()).toMatchObject([{ type: 'bye', retryAfter: 3000, error: { code: 'overloaded' } }])
+      expect(await client.closed).toEqual({ code: 1013, reason: 'overloaded' })
+    }
+    expect(gateway.requests).toEqual([])
+  })
+
+  test('and sends too many frames in a second, pings among them, is not read until it is over', async () => {
+    gateway.frames = 10
+    const clock = new FakeClock()
+    attached = server
+    attach(server, gateway, {}, clock)
+    const client = new Client('channels=a')
+    const opened = await gateway.opened()
+    await client.frame()
+    const pong = new Promise((resolve) => client.ws.once('pong', resolve))
+    for (let i = 0; i < 20; i++) client.ws.ping()
+    await pong
+    client.ws.send('[]')
+    // Others are served meanwhile.
+    await new Client('channels=b').frame()
+    expect(opened.received).toEqual([])
+    clock.advance(1000)
+    expect(await opened.frame()).toBe('[]')
   })
 })
 

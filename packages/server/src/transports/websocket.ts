@@ -16,10 +16,11 @@ import type { Connection, OpenRequest, OutItem, Wire } from '../ports/connection
 import type { Gateway } from '../ports/gateway'
 import type { HttpRequest } from '../ports/http'
 import { accessOf } from './access'
+import { sourceOf } from './address'
 import { byeOf } from './bye'
 import { withToken } from './endpoint'
 import { shareFlushes } from './flush'
-import { readQuery, type StreamQuery, streamQuery } from './query'
+import { comesBack, readQuery, type StreamQuery, streamQuery } from './query'
 import { refuseUpgrade } from './refuse-upgrade'
 import { type CompleteReply, errorReply, invalid } from './reply'
 import { createWheel } from './wheel'
@@ -33,19 +34,19 @@ export interface Upgrade {
 }
 
 /** Bytes in a socket's queue from which a connection counts as full. */
-const FULL = 64 * 1024
+export const FULL = 64 * 1024
 
 /** Milliseconds that a client with `?open=first` has for its `open` command. */
-const OPEN_WITHIN = 10_000
+export const OPEN_WITHIN = 10_000
 
 /** Frames and bytes that may come before the stream is open. */
-const EARLY = { frames: limits.commands, bytes: 4 * limits.frameBytes }
+export const EARLY = { frames: limits.commands, bytes: 4 * limits.frameBytes }
 
 /** Close code for a frame of a kind that is not understood (RFC 6455 section 7.4.1). */
 const BINARY_REFUSED = 1003
 
 /** A const of its own: the types do not know all of these options, though ws does. */
-const SERVER_OPTIONS = {
+export const SERVER_OPTIONS = {
   noServer: true,
   clientTracking: false,
   // Safari has broken it since 2021, and it costs more memory than it saves.
@@ -74,11 +75,17 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
 
     // Who asks is settled before anything is promised, except to those who can say it only in their first frame.
     const openFirst = request.url.searchParams.get('open') === 'first'
-    const asked = openFirst ? null : await settle(async () => ask(readQuery(request.url.searchParams), undefined))
+    const asked = await settle(async () => {
+      const address = sourceOf(gateway, request)
+      gateway.knock(address)
+      request.onClose(gateway.arrive(address))
+      return openFirst ? null : ask(readQuery(request.url.searchParams), undefined)
+    })
     if (socket.destroyed) return
-    server.handleUpgrade(raw, socket, head, (ws) => converse(ws, socket, asked ?? firstFrame(ws)))
+    server.handleUpgrade(raw, socket, head, (ws) => converse(ws, socket, isAsked(asked) ? asked : firstFrame(ws)))
 
     async function ask(query: StreamQuery, token: string | undefined): Promise<Asked> {
+      gateway.admit(comesBack(query))
       const authenticate = (shown: string | undefined) => gateway.authenticate(withToken(request.toRequest(), shown))
       const identity = await authenticate(token)
       // Only then the request is still needed: it is large, and connections are many.
@@ -99,11 +106,15 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
     let connection: Connection | null = null
     let gone = false
     let full = false
+    /** It sent more within this second than it may. */
+    let hasty = false
+    let frames = 0
+    let secondEnds = 0
     const early: string[] = []
     let earlyBytes = 0
     let skipFirst = asking instanceof Promise
 
-    const offWheel = wheel(watch(ws, () => full))
+    const offWheel = wheel(watch(ws, () => full || hasty))
     // ws answers every broken frame by itself with the right close code; `close` follows.
     ws.on('error', () => {})
     ws.on('close', () => {
@@ -111,7 +122,9 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
       offWheel()
       connection?.closed()
     })
+    ws.on('ping', count)
     ws.on('message', (data, isBinary) => {
+      count()
       // What still comes until the client has read of the end is not heard.
       if (ws.readyState !== ws.OPEN) return
       if (isBinary)
@@ -149,10 +162,32 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
       close: (error) => end(error),
     }
 
+    /** One more frame came. Whoever sends too many is heard again when the second is over. */
+    function count(): void {
+      const now = clock.monotonic()
+      if (now >= secondEnds) {
+        secondEnds = now + 1000
+        frames = 0
+      }
+      if (++frames <= gateway.frames || hasty) return
+      hasty = true
+      flow()
+      clock.setTimeout(() => {
+        hasty = false
+        flow()
+      }, secondEnds - now)
+    }
+
+    function flow(): void {
+      if (ws.readyState !== ws.OPEN) return
+      if (full || hasty) ws.pause()
+      else ws.resume()
+    }
+
     function drained(): void {
       if (!full || connection === null || socket.writableLength > FULL) return
       full = false
-      ws.resume()
+      flow()
       connection.drained()
     }
 
@@ -202,6 +237,11 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
     gateway.refused(error)
     return errorReply(error, headers)
   }
+}
+
+/** Whether it is settled already, for better or worse: else its first frame will say. */
+function isAsked(asked: Settled<Asked | null>): asked is Settled<Asked> {
+  return 'error' in asked || asked.value !== null
 }
 
 /** What a client wants and who it is. */

@@ -22,6 +22,7 @@ async function setUp() {
     heartbeat: 20_000,
     life: 2_000_000,
     outboxBytes: 1000,
+    waitingBytes: 2 ** 28,
     pageBytes: 1000,
     ringBytes: 10_000,
     ringSize: 10,
