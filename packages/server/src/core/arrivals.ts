@@ -17,7 +17,7 @@ export interface ArrivalsOptions {
 export const BURST = 10
 
 /** Milliseconds after which to try once more. They are spread, so that those who were sent away together do not come together. */
-export const COMEBACK = { least: 2_000, spread: 6_000 } as const
+export const COMEBACK = { least: 2_000, spread: 4_000 } as const
 
 /** How many more streams there may be when those come back who were here. */
 const RESERVE = 1.1

@@ -111,7 +111,7 @@ async function post(node: ReturnType<typeof setup>, texts: Iterable<string>): Pr
   for (const text of texts) {
     await each(text, async () => {
       try {
-        const results = await node.gateway.execute(text, identities[n++ & 1] as Identity | null)
+        const results = await node.gateway.execute(text, identities[n++ & 1] as Identity | null, null)
         expect(results.map(({ ref }) => ref)).toEqual(answersTo(text).results)
         for (const event of results) expectDocumented(event)
       } catch (error) {
