@@ -517,6 +517,7 @@ export function createRealtime(
       demandOpen()
       const { control, ...inspector } = createInspector(inspectorOptions, {
         ...settings,
+        arrivals,
         app: gateway,
         contract,
         publishing,

@@ -334,7 +334,7 @@ describe('an identity that expires', () => {
     const connection = await gateway.open(opening(['open:1'], { transport: 'websocket' }), wire)
     connection.receive(JSON.stringify([{ type: 'authenticate', token: 'x' }]))
     expect(await wire.until('error')).toMatchObject({ error: { code: 'unsupported' } })
-    const posted = gateway.execute(JSON.stringify([{ type: 'authenticate', token: 'x' }]), null)
+    const posted = gateway.execute(JSON.stringify([{ type: 'authenticate', token: 'x' }]), null, null)
     await expect(posted).rejects.toMatchObject({ code: 'invalid_request' })
   })
 })

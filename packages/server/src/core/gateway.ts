@@ -173,7 +173,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     const wait = pace.take(name, PATIENCE)
     if (wait === 0) return null
     if (wait > PATIENCE) {
-      const most = `One client may send ${options.limits.commands} commands a second.`
+      const most = `One identity may send ${options.limits.commands} commands a second.`
       return Promise.reject(limited(most, wait))
     }
     return new Promise<void>((resolve) => clock.setTimeout(resolve, wait)).then(demandWanted)
