@@ -126,9 +126,10 @@ const stages = [
     needs: 'build',
     run: () =>
       vitest(
-        ['e2e'],
-        TIMED.map((name) => `packages/e2e/src/${name}`),
+        ['e2e', 'chaos'],
+        [...TIMED.map((name) => `packages/e2e/src/${name}`), 'packages/chaos/src'],
         ...TIMED.map((name) => `src/${name}/`),
+        'packages/chaos/src/',
       ),
   },
 ]

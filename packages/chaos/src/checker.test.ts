@@ -108,7 +108,7 @@ describe('the checker', () => {
     expect(rules(instead(3, gap('a', 3), heard('a', 3)))).toEqual(['unexplained'])
     const restarted = [loss(3, 3, 'restart'), ...instead(3, gap('a', 3), heard('a', 3))]
     expect(rules(restarted)).toEqual([])
-    expect(check(restarted)).toMatchObject({ gaps: 1, needless: 1 })
+    expect(check(restarted)).toMatchObject({ gaps: 1, needless: 1, repeated: 0 })
   })
 
   it('sees a doubled one, under the same id and under another', () => {

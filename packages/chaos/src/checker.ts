@@ -14,6 +14,8 @@ export interface Verdict {
   readonly gaps: number
   /** Gaps told where nothing is missing, after a fault that the store can't tell from a loss. */
   readonly needless: number
+  /** Gaps told once more for a fault that the subscription had heard behind already: its last stream ended before it had a cursor behind the gap. */
+  readonly repeated: number
   /** Acknowledged, and taken away by Redis. */
   readonly takenByRedis: number
   readonly findings: {
@@ -53,6 +55,17 @@ const name = ({ publisher, sequence }: { readonly publisher: string; readonly se
   `${publisher}-${sequence}`
 const key = (channel: string, publication: string) => `${channel} ${publication}`
 
+/** The first of a sorted list that lies behind a place. */
+function firstBehind(all: readonly { readonly at: bigint }[], at: bigint): number {
+  let [low, high] = [0, all.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((all[middle] as { at: bigint }).at <= at) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 function grouped<T>(all: readonly T[], by: (one: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>()
   for (const one of all) {
@@ -71,6 +84,13 @@ export function check(history: readonly Line[]): Verdict {
   const heard = of('heard')
   const losses = of('loss', 'restart')
   const storedIn = grouped(stored, ({ channel }) => channel)
+  /** By channel, in the order of their ids. */
+  const inOrder = new Map(
+    [...storedIn].map(([channel, lines]) => {
+      const placed = lines.map((line) => ({ line, at: place(line.id) }))
+      return [channel, placed.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))] as const
+    }),
+  )
   const concerns = (channel: string) => (loss: Loss) => loss.channel === null || loss.channel === channel
 
   const corrupt: string[] = []
@@ -82,6 +102,7 @@ export function check(history: readonly Line[]): Verdict {
   const stuck: string[] = []
   let gaps = 0
   let needless = 0
+  let repeated = 0
 
   const streams = grouped(
     history.filter((line) => line.kind === 'subscribed' || line.kind === 'heard' || line.kind === 'gap'),
@@ -115,22 +136,28 @@ export function check(history: readonly Line[]): Verdict {
     let before: Heard | null = null
     let told: Gap[] = []
     let began = first?.at ?? Number.POSITIVE_INFINITY
-    const missing = (next: Heard): string[] =>
-      (storedIn.get(channel) ?? []).flatMap((line) => {
-        if (names.has(name(line)) || place(line.id) >= place(next.id)) return []
-        const concerned =
-          before === null ? (sent.get(key(channel, name(line)))?.at ?? 0) > began : place(line.id) > place(before.id)
-        return concerned ? [`${who} ${name(line)} ${line.id}`] : []
-      })
+    /** What publishers were told to be stored between the one that was heard last and this one, and was not heard. */
+    const missing = (next: Heard): string[] => {
+      const all = inOrder.get(channel) ?? []
+      const to = place(next.id)
+      const absent: string[] = []
+      for (let i = before === null ? 0 : firstBehind(all, place(before.id)); i < all.length; i++) {
+        const { line, at } = all[i] as { line: Stored; at: bigint }
+        if (at >= to) break
+        if (names.has(name(line))) continue
+        if (before === null && (sent.get(key(channel, name(line)))?.at ?? 0) <= began) continue
+        absent.push(`${who} ${name(line)} ${line.id}`)
+      }
+      return absent
+    }
     for (const line of lines) {
       if (line.kind === 'gap') {
         gaps++
         told.push(line)
         const since = before?.at ?? began
-        const cause = losses.some(
-          (loss) => concerns(channel)(loss) && loss.since - SLACK <= line.at && loss.at + SLACK >= since,
-        )
-        if (!cause) unexplained.push(`${who} ${line.reason} at ${line.at}`)
+        const causes = losses.filter((loss) => concerns(channel)(loss) && loss.since - SLACK <= line.at)
+        if (causes.length === 0) unexplained.push(`${who} ${line.reason} at ${line.at}`)
+        else if (!causes.some((loss) => loss.at + SLACK >= since)) repeated++
       }
       if (line.kind !== 'heard') continue
       const absent = first === undefined ? [] : missing(line)
@@ -157,15 +184,15 @@ export function check(history: readonly Line[]): Verdict {
     under.set(publication, places.set(line.id, Math.min(line.at, places.get(line.id) ?? line.at)))
   }
   for (const [publication, places] of under) {
-    const inOrder = [...places].sort(([, a], [, b]) => a - b)
-    for (const [i, [id, at]] of inOrder.entries()) {
+    const all = [...places].sort(([, a], [, b]) => a - b)
+    for (const [i, [id, at]] of all.entries()) {
       if (i === 0) continue
-      const [, earlier] = inOrder[i - 1] as [string, number]
+      const [, earlier] = all[i - 1] as [string, number]
       const taken = losses.some(
         ({ kind, since, at: until }) =>
           kind === 'loss' && since - SLACK <= earlier && until + SLACK >= earlier && until <= at + SLACK,
       )
-      if (!taken) storedTwice.push(`${publication}: ${inOrder[i - 1]?.[0]}, ${id}`)
+      if (!taken) storedTwice.push(`${publication}: ${all[i - 1]?.[0]}, ${id}`)
     }
   }
 
@@ -203,6 +230,7 @@ export function check(history: readonly Line[]): Verdict {
     subscriptions: streams.size,
     gaps,
     needless,
+    repeated,
     takenByRedis,
     findings: {
       corrupt,

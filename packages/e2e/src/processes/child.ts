@@ -95,6 +95,11 @@ export class Child<Told extends { readonly type: string }, Asked> {
     this.#process.kill('SIGCONT')
   }
 
+  /** SIGTERM: it is asked to end. */
+  terminate(): void {
+    this.#process.kill('SIGTERM')
+  }
+
   /** SIGKILL. Resolves when it is gone. */
   async kill(): Promise<Exit> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
