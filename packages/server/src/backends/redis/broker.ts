@@ -187,11 +187,17 @@ export class RedisBroker implements Broker {
   }
 
   async keep(key: string, text: string, ttl: number): Promise<void> {
-    await this.#links.command((redis) => redis.set(this.#partition(this.partition(key)).kept(key), text, 'PX', ttl))
+    const kept = this.#kept(key)
+    await this.#shards.command(kept, (redis) => redis.set(kept, text, 'PX', ttl))
   }
 
   take(key: string): Promise<string | null> {
-    return this.#links.command((redis) => redis.getdel(this.#partition(this.partition(key)).kept(key)))
+    const kept = this.#kept(key)
+    return this.#shards.command(kept, (redis) => redis.getdel(kept))
+  }
+
+  #kept(key: string): string {
+    return this.#partition(this.partition(key)).kept(key)
   }
 
   async close(): Promise<void> {
