@@ -1,7 +1,7 @@
 /** Random schedules of everything that can happen to streams, against the real stream core and the real client bookkeeping. */
 import { type Delivery, type StreamState, Subscriptions } from '@rt/client/internal'
 import { compareIds, type ServerEvent } from '@rt/protocol'
-import { type Broker, type ChannelRules, Counters, createHub, type Hub, type Stream } from '@rt/server/internal'
+import { type Broker, type ChannelRules, Counters, createHub, type Hub, Log, type Stream } from '@rt/server/internal'
 import type { Stored, World } from './world'
 
 /** One move: an operation (by weight) and two numbers that it may use. */
@@ -100,6 +100,7 @@ export class Schedule {
         broker,
         clock: world.clock,
         counters: new Counters(),
+        log: new Log(null, world.clock),
         node: `node-${index}`,
         heartbeat: 20_000,
         life: 10 ** 9,

@@ -2,7 +2,7 @@
 import type { ContractOf } from '@rt/protocol'
 import * as v from 'valibot'
 import { z } from 'zod'
-import { channel, createRealtime, type Identity, type RuleContext } from './index'
+import { channel, createRealtime, type ErrorCode, type Identity, type RuleContext } from './index'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 type IsAny<T> = 0 extends 1 & T ? true : false
@@ -124,6 +124,27 @@ void rt
   )
 // @ts-expect-error -- live channels keep nothing
 void rt.history('cursors:1', { last: 5 })
+
+// Hooks know who is behind a connection.
+createRealtime({
+  authenticate: session,
+  channels: {},
+  onConnect: ({ id, transport, identity }) => {
+    is<Equal<typeof id, string>>()
+    is<Equal<typeof transport, 'websocket' | 'sse' | 'long-poll' | 'poll'>>()
+    is<Equal<typeof identity, User | null>>()
+  },
+  onDisconnect: async ({ identity, reason, duration }) => {
+    is<Equal<typeof identity, User | null>>()
+    is<Equal<typeof reason, ErrorCode>>()
+    is<Equal<typeof duration, number>>()
+  },
+  onSubscribe: ({ identity, channel: name }) => {
+    is<Equal<typeof identity, User | null>>()
+    is<Equal<typeof name, string>>()
+  },
+  log: console,
+})
 
 // Without `authenticate` everybody is nobody.
 createRealtime({

@@ -47,6 +47,8 @@ export {
 } from './ports/broker'
 export type { Identity, TransportName } from './ports/connection'
 export type { Health, HealthReason } from './ports/health'
+export type { ConnectionInfo, Disconnection, Subscribed } from './ports/hooks'
+export type { Logger } from './ports/logger'
 export type { BrokerMetrics, CodeCounts, Metrics, PublishOutcome, Refused } from './ports/metrics'
 export type {
   EnterRequest,

@@ -5,6 +5,8 @@ import type { Channels } from './channel'
 import { type Duration, milliseconds } from './duration'
 import type { Broker } from './ports/broker'
 import type { Identity } from './ports/connection'
+import type { ConnectionInfo, Disconnection, Subscribed } from './ports/hooks'
+import type { Logger } from './ports/logger'
 
 /** What `createRealtime` takes. Durations are milliseconds, or texts such as `'10s'` (see {@link Duration}). */
 export interface RealtimeOptions<I extends Identity, S extends Record<string, StandardSchemaV1>, D, W, Q, T> {
@@ -99,8 +101,28 @@ export interface RealtimeOptions<I extends Identity, S extends Record<string, St
         /** Streams that are open at once on this node; a tenth more for those who come back. 1 to 10,000,000, default 50,000. */
         readonly connections?: number
       }
+  /** Told of each connection that begins, polls too. What a hook throws goes to `onError` and changes nothing; what it returns is not waited for. */
+  readonly onConnect?: (connection: ConnectionInfo<I>) => unknown
   /**
-   * Told what the app's own functions (`authenticate`, rules, schemas) threw; clients only see `internal`. Default: `console.error`.
+   * Told of each connection that ended, why, and after how long. A client that comes back at once had two; who is there is what presence says.
+   *
+   * @example
+   * onDisconnect: ({ identity, reason, duration }) => usage.add(identity?.id, duration)
+   */
+  readonly onDisconnect?: (connection: Disconnection<I>) => unknown
+  /** Told when a connection begins to hear a channel: not when it only continues after a cut. Before `subscribed`; permission was given. */
+  readonly onSubscribe?: (subscription: Subscribed<I>) => unknown
+  /**
+   * Gets connects, disconnects, refusals, gaps, the broker's absence and return, and the drain, as pino takes them: `log.info({ event: 'connect', … }, 'A client
+   * connected.')`. Names of channels, ids and codes; never tokens, cookies, URLs, payloads or states. What the app's own functions throw goes to `onError` alone.
+   * Default: nothing is written.
+   *
+   * @example
+   * createRealtime({ log: pino(), … })
+   */
+  readonly log?: Logger
+  /**
+   * Told what the app's own functions (`authenticate`, rules, schemas, hooks) threw; clients only see `internal`. Default: `console.error`.
    */
   readonly onError?: (error: unknown) => void
   /** For tests: a `FakeClock` of `@rt/server/testing`. Default: the system's clock. A broker that is given has its own: `memory({ clock })`. */

@@ -21,7 +21,10 @@ import { createCommands } from './core/commands'
 import { compileContract, presenceOf } from './core/contract'
 import { Counters } from './core/counters'
 import { createGateway, isIdentity } from './core/gateway'
+import { createGateway } from './core/gateway'
+import { createHooks } from './core/hooks'
 import { createHub } from './core/hub'
+import { Log } from './core/log'
 import { type Order, Orders } from './core/orders'
 import { readOrigins } from './core/origins'
 import { Overload } from './core/overload'
@@ -345,12 +348,14 @@ export function createRealtime(
   const contract = compileContract(options.channels)
   const allowsOrigin = readOrigins(options.origins)
   const counters = new Counters()
+  const log = new Log(options.log ?? null, clock)
 
   const node = crypto.randomUUID()
   const hub = createHub({
     broker,
     clock,
     counters,
+    log,
     node,
     heartbeat: settings.heartbeat,
     life,
@@ -369,7 +374,17 @@ export function createRealtime(
   const readPayload = createReadPayload(report)
   const stateOf = createStateOf(report)
   const publishing = createPublishing({ contract, authorize, broker, hub, dedupe, readPayload, counters })
-  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, counters, report })
+  const runCommand = createCommands({
+    contract,
+    authorize,
+    publishing,
+    hub,
+    readPayload,
+    stateOf,
+    counters,
+    log,
+    report,
+  })
   const orders = new Orders({ hub, broker, clock, heard: obey, report })
   const tickets = new Tickets(broker, clock)
   const overload = tooMuch === null ? null : new Overload(tooMuch)
@@ -407,6 +422,8 @@ export function createRealtime(
     hub,
     clock,
     counters,
+    hooks: createHooks(options, report),
+    log,
     report,
   })
 
@@ -581,7 +598,9 @@ export function createRealtime(
     unwatch?.()
     orders.close()
     for (const inspector of inspectors) inspector.close()
+    const left = Object.values(counters.connections).reduce((sum, count) => sum + count, 0)
     hub.close()
     await broker.close()
+    log.closed(left)
   }
 }

@@ -15,6 +15,7 @@ import type { Hub, Stream } from '../ports/hub'
 import type { Authorize } from './authorize'
 import { type Contract, presenceOf, type ResolvedChannel } from './contract'
 import type { Counters } from './counters'
+import type { Log } from './log'
 import type { ReadPayload } from './payload'
 import type { Publishing } from './publishing'
 import type { Sequence } from './sequence'
@@ -36,6 +37,8 @@ export interface Caller {
     readonly watched: Set<string>
     /** Takes a new token for the same identity, or ends the stream. Rejects when it is not known whether the token is any good. */
     authenticate(token: string): Promise<void>
+    /** Told when it begins to hear a channel. */
+    readonly begun: (channel: string) => void
   } | null
 }
 
@@ -60,6 +63,7 @@ export interface CommandsOptions {
   readonly readPayload: ReadPayload
   readonly stateOf: StateOf
   readonly counters: Counters
+  readonly log: Log
   /** Told of faults of ours: the client only sees `internal`. */
   readonly report: (error: unknown) => void
 }
@@ -70,7 +74,7 @@ type Table = {
 }
 
 export function createCommands(options: CommandsOptions): RunCommand {
-  const { contract, authorize, publishing, hub, readPayload, stateOf, counters, report } = options
+  const { contract, authorize, publishing, hub, readPayload, stateOf, counters, log, report } = options
 
   /** The channel, for who may see its members. */
   async function attended(name: string, identity: Identity | null): Promise<ResolvedChannel> {
@@ -81,9 +85,10 @@ export function createCommands(options: CommandsOptions): RunCommand {
   }
 
   /** Of a channel of a stream. */
-  function refused(error: unknown): RealtimeError {
+  function refused(error: unknown, channel: string, identity: Identity | null): RealtimeError {
     const known = toRealtimeError(error)
     counters.refuse('channel', known.code)
+    log.refused('channel', known.code, channel, identity?.id)
     return known
   }
 
@@ -119,7 +124,7 @@ export function createCommands(options: CommandsOptions): RunCommand {
     },
 
     async subscribe({ channel: name, last = 0 }, { identity, sequence, stream, pace }) {
-      const { handle, channels } = demandStream(stream)
+      const { handle, channels, begun } = demandStream(stream)
       await sequence(name, async () => {
         try {
           await pace()
@@ -136,9 +141,10 @@ export function createCommands(options: CommandsOptions): RunCommand {
             last,
             state: stateOf(channel, identity),
           })
+          begun(name)
         } catch (error) {
           channels.delete(name)
-          handle.unsubscribe(name, refused(error))
+          handle.unsubscribe(name, refused(error, name, identity))
         }
       })
       return null
@@ -199,7 +205,7 @@ export function createCommands(options: CommandsOptions): RunCommand {
           handle.watch({ channel: name, ...(since !== undefined && { since }) })
         } catch (error) {
           watched.delete(name)
-          handle.unwatch(name, refused(error))
+          handle.unwatch(name, refused(error, name, identity))
         }
       })
       return null
@@ -232,6 +238,7 @@ export function createCommands(options: CommandsOptions): RunCommand {
       if (!isRealtimeError(error)) report(error)
       const known = toRealtimeError(error)
       counters.refuse('command', known.code)
+      log.refused('command', known.code, 'channel' in command ? command.channel : undefined, caller.identity?.id)
       return refusal('ref' in command ? command.ref : null, known)
     }
   }

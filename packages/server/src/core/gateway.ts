@@ -18,11 +18,14 @@ import {
 import type { Connection, Identity, OpenRequest, TransportName, Wire } from '../ports/connection'
 import type { Arrivals, Gateway } from '../ports/gateway'
 import type { Hub, StreamRequest, SubscriptionRequest } from '../ports/hub'
+import type { Refused } from '../ports/metrics'
 import type { Seat } from '../ports/presence'
 import type { Authorize } from './authorize'
 import { type Caller, type RunCommand, refusal, tooMuch } from './commands'
 import { type Contract, presenceOf } from './contract'
 import type { Counters } from './counters'
+import type { Hooks } from './hooks'
+import type { Log } from './log'
 import type { AllowsOrigin } from './origins'
 import { Pace } from './pace'
 import { Revocations } from './revocations'
@@ -44,6 +47,8 @@ export interface GatewayOptions
   readonly clock: Clock
   readonly counters: Counters
   readonly arrivals: Arrivals
+  readonly hooks: Hooks
+  readonly log: Log
   /** See `limits` in options.ts. */
   readonly limits: { readonly commands: number; readonly connections: number }
   /** Told what the app's functions throw. */
@@ -128,7 +133,7 @@ interface Begun {
 }
 
 export function createGateway(options: GatewayOptions): Gateway & GatewayControl {
-  const { contract, authorize, runCommand, stateOf, hub, clock, counters, arrivals, report } = options
+  const { contract, authorize, runCommand, stateOf, hub, clock, counters, arrivals, hooks, log, report } = options
   const admitted = new Set<Admitted>()
   /** For each connection that is being opened: the channels that were to be rechecked meanwhile. */
   const opening = new Set<Set<string>>()
@@ -235,7 +240,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     if (first !== undefined && subscriptions.length + watch.length === 0 && request.transport !== 'websocket')
       throw first.error
 
-    for (const { error } of [...refused, ...unseen]) counters.refuse('channel', error.code)
+    for (const { channel, error } of [...refused, ...unseen]) refuse('channel', error, channel, request.identity)
     const events: ServerEvent[] = [
       ...(request.identity?.expiresAt === undefined ? [] : [expiresOf(request.identity)]),
       ...refused.map(({ channel, error }) => ({ type: 'unsubscribed', channel, error: error.toJSON() }) as const),
@@ -321,11 +326,15 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
         channels: new Set(request.subscriptions.map(({ channel }) => channel)),
         watched: new Set(request.watch?.map(({ channel }) => channel)),
         authenticate: (token) => renew(caller, token, again),
+        begun: (channel) => hooks.subscribed({ id, transport, identity: caller.identity, channel }),
       },
       stopExpiry: () => {},
     }
     // A wire may break at the first word.
-    if (open) forget = admit(caller)
+    if (open) {
+      forget = admit(caller)
+      for (const { channel, fresh } of request.subscriptions) if (fresh) caller.stream.begun(channel)
+    }
     let pending = 0
 
     /** Whoever ended it, nothing is done for it any more: its identity may have expired. */
@@ -340,18 +349,18 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
       try {
         await Promise.all(
           decodeCommands(text).map(async (decoded) => {
-            const event = flood && 'command' in decoded ? flooded(decoded.command) : await answer(decoded)
+            const event = flood && 'command' in decoded ? flooded(decoded.command, identity) : await answer(decoded)
             if (event !== null) stream.send(event)
           }),
         )
       } catch (error) {
-        stream.send(refused(null, error))
+        stream.send(refused(null, error, identity))
       }
       pending -= text.length
     }
 
     function answer(decoded: ReturnType<typeof decodeCommands>[number]): Promise<ServerEvent | null> | ServerEvent {
-      return 'error' in decoded ? refused(decoded.ref, decoded.error) : runCommand(decoded.command, caller)
+      return 'error' in decoded ? refused(decoded.ref, decoded.error, identity) : runCommand(decoded.command, caller)
     }
 
     const connection: Connection = {
@@ -370,15 +379,21 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
 
   /** Notes a connection, and ends it when its identity expires. Returns its undo, which is told why it ended. */
   function admit(caller: Admitted): (reason: ErrorCode) => void {
-    const { transport, identity } = caller
+    const { id, transport, identity } = caller
+    const began = clock.monotonic()
     become(caller, identity)
     admitted.add(caller)
     counters.open(transport)
+    hooks.connected({ id, transport, identity })
+    log.connected(caller)
     if (identity !== null) connections.set(identity.id, (connections.get(identity.id) ?? 0) + 1)
     return (reason) => {
       caller.stopExpiry()
       if (!admitted.delete(caller)) return
       counters.end(transport, reason)
+      const duration = clock.monotonic() - began
+      hooks.disconnected({ id, transport, identity: caller.identity, reason, duration })
+      log.disconnected(caller, reason, duration)
       if (identity === null) return
       const left = (connections.get(identity.id) ?? 1) - 1
       if (left === 0) connections.delete(identity.id)
@@ -472,7 +487,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
       stream: null,
     }
     const events = commands.map((command) =>
-      'error' in command ? refused(command.ref, command.error) : runCommand(command, caller),
+      'error' in command ? refused(command.ref, command.error, identity) : runCommand(command, caller),
     )
     return (await Promise.all(events)).filter((event) => event?.type === 'result')
   }
@@ -525,7 +540,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
           await authorize(contract.resolve(name), 'subscribe', caller.identity)
         } catch (error) {
           const refused = toRealtimeError(error)
-          counters.refuse('channel', refused.code)
+          refuse('channel', refused, name, caller.identity)
           takeOff(refused)
         }
       })
@@ -548,15 +563,25 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     )
   }
 
+  function refuse(
+    what: Refused,
+    { code }: RealtimeError,
+    channel: string | undefined,
+    identity: Identity | null,
+  ): void {
+    counters.refuse(what, code)
+    log.refused(what, code, channel, identity?.id)
+  }
+
   /** The answer to a command that could not be begun. */
-  function refused(ref: number | null, thrown: unknown): ServerEvent {
+  function refused(ref: number | null, thrown: unknown, identity: Identity | null): ServerEvent {
     const error = toRealtimeError(thrown)
-    counters.refuse('command', error.code)
+    refuse('command', error, undefined, identity)
     return refusal(ref, error)
   }
 
-  function flooded(command: { readonly type: string; readonly ref?: number }): ServerEvent {
-    return refused(command.ref ?? null, tooMuch('Too many commands wait for an answer.'))
+  function flooded(command: { readonly type: string; readonly ref?: number }, identity: Identity | null): ServerEvent {
+    return refused(command.ref ?? null, tooMuch('Too many commands wait for an answer.'), identity)
   }
 
   function demandOpen(): void {
@@ -576,7 +601,7 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     arrive: arrivals.arrive,
     admit: arrivals.admit,
     allowsOrigin: options.allowsOrigin,
-    refused: (error) => counters.refuse('request', error.code),
+    refused: (error) => refuse('request', error, undefined, null),
     bytes: counters.bytes,
     get draining() {
       return draining
@@ -588,7 +613,9 @@ export function createGateway(options: GatewayOptions): Gateway & GatewayControl
     trustedProxies: options.trustedProxies,
     path: options.path,
     drain() {
+      if (draining) return
       draining = true
+      log.draining(admitted.size)
     },
     subscriptions,
     identities,

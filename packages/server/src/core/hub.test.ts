@@ -6,6 +6,7 @@ import type { ChannelRules, Hub, SubscriptionRequest } from '../ports/hub'
 import { type SimulatedNode, SimulatedStore } from '../testing/simulated-store'
 import { Counters } from './counters'
 import { createHub, type HubOptions } from './hub'
+import { Log } from './log'
 
 const HEARTBEAT = 20_000
 const rules = (delivery: ChannelRules['delivery'] = 'all'): ChannelRules => ({
@@ -41,6 +42,7 @@ function options(): HubOptions {
     broker: node,
     clock,
     counters,
+    log: new Log(null, clock),
     node: 'node',
     heartbeat: HEARTBEAT,
     life: 100 * HEARTBEAT,

@@ -8,6 +8,7 @@ import { Drain } from './drain'
 import { historyJson, liveItem } from './events'
 import { Feed } from './feed'
 import { newest } from './history'
+import type { Log } from './log'
 import { Presence } from './presence/presence'
 import type { RingBudget } from './ring'
 import { StreamConnection, type StreamHost } from './stream'
@@ -17,6 +18,7 @@ export interface HubOptions {
   readonly broker: Broker
   readonly clock: Clock
   readonly counters: Counters
+  readonly log: Log
   /** Random name of this node. */
   readonly node: string
   /** Milliseconds. */
@@ -56,6 +58,7 @@ export function createHub(options: HubOptions): Hub {
 class NodeHub implements Hub, StreamHost {
   readonly clock: Clock
   readonly counters: Counters
+  readonly log: Log
   readonly node: string
   readonly partitions: number
   readonly heartbeat: number
@@ -90,6 +93,7 @@ class NodeHub implements Hub, StreamHost {
     this.#options = options
     this.clock = clock
     this.counters = options.counters
+    this.log = options.log
     this.node = node
     this.partitions = broker.partitions
     this.heartbeat = heartbeat
@@ -253,12 +257,16 @@ class NodeHub implements Hub, StreamHost {
     if (feed.up) {
       if (waiting !== undefined) this.clock.clearTimeout(waiting)
       this.#patience.delete(feed)
-      if (this.#degraded.delete(feed)) this.#tell(feed, 'ok')
+      if (this.#degraded.delete(feed)) {
+        if (this.#degraded.size === 0) this.log.back()
+        this.#tell(feed, 'ok')
+      }
     } else if (waiting === undefined && !this.#degraded.has(feed)) {
       this.#patience.set(
         feed,
         this.clock.setTimeout(() => {
           this.#patience.delete(feed)
+          if (this.#degraded.size === 0) this.log.away()
           this.#degraded.add(feed)
           this.#tell(feed, 'degraded')
         }, PATIENCE),

@@ -11,7 +11,9 @@ import { createCommands } from './commands'
 import { compileContract } from './contract'
 import { Counters } from './counters'
 import { createGateway, type GatewayOptions } from './gateway'
+import { createHooks, type HooksOptions } from './hooks'
 import { createHub } from './hub'
+import { Log } from './log'
 import { readOrigins } from './origins'
 import { createReadPayload } from './payload'
 import { createPublishing } from './publishing'
@@ -24,6 +26,7 @@ interface NodeSetup {
   broker?: Broker
   clock?: Clock
   limits?: Partial<GatewayOptions['limits']>
+  hooks?: HooksOptions
 }
 
 export function createNode({
@@ -33,15 +36,18 @@ export function createNode({
   broker = memory(),
   clock = systemClock,
   limits,
+  hooks = {},
 }: NodeSetup) {
   const reported: unknown[] = []
   const report = (error: unknown) => void reported.push(error)
   const contract = compileContract(channels)
   const counters = new Counters()
+  const log = new Log(null, clock)
   const hub = createHub({
     broker,
     clock,
     counters,
+    log,
     node: 'node',
     heartbeat: 20_000,
     life: 1_800_000,
@@ -59,7 +65,17 @@ export function createNode({
   const readPayload = createReadPayload(report)
   const stateOf = createStateOf(report)
   const publishing = createPublishing({ contract, authorize, broker, hub, dedupe: 300_000, readPayload, counters })
-  const runCommand = createCommands({ contract, authorize, publishing, hub, readPayload, stateOf, counters, report })
+  const runCommand = createCommands({
+    contract,
+    authorize,
+    publishing,
+    hub,
+    readPayload,
+    stateOf,
+    counters,
+    log,
+    report,
+  })
   const gateway = createGateway({
     authenticate,
     ...(tickets !== undefined && { tickets }),
@@ -71,6 +87,8 @@ export function createNode({
     hub,
     clock,
     counters,
+    hooks: createHooks(hooks, report),
+    log,
     report,
     limits: { ...defaults.limits, ...limits },
     arrivals: createArrivals({

@@ -20,6 +20,7 @@ import { controlItem, gapItem, type StateAnswer, subscribedItem } from './events
 import type { Feed, HeardChannel } from './feed'
 import { Lane, type LaneOwner } from './lane'
 import type { LiveSubscriber } from './live'
+import type { Log } from './log'
 import { Outbox, type Waiting } from './outbox'
 import type { Presence } from './presence/presence'
 import type { Sitter } from './presence/seats'
@@ -32,6 +33,7 @@ export const STALLED = 3
 export interface StreamHost {
   readonly clock: Clock
   readonly counters: Counters
+  readonly log: Log
   readonly node: string
   readonly partitions: number
   readonly heartbeat: number
@@ -293,6 +295,7 @@ export class StreamConnection implements Stream, LaneOwner, LiveSubscriber, Watc
   gap(channel: string, reason: 'history' | 'epoch' | 'cursor', epoch: Id | undefined, past = false): void {
     const item = gapItem(channel, reason, epoch, past)
     this.#host.counters.gaps[reason]++
+    this.#host.log.gap(channel, reason)
     // Read again, a gap shows again; one that stands for a foreign cursor would not.
     this.#outbox.push(reason === 'cursor' ? item : { ...item, kind: 'publication', channel })
     this.#dirty()

@@ -7,6 +7,8 @@ import { createCommands, type RunCommand, refusal } from '../core/commands'
 import type { Contract, ResolvedChannel } from '../core/contract'
 import { Counters } from '../core/counters'
 import { createGateway, type GatewayControl, type GatewayOptions } from '../core/gateway'
+import { createHooks } from '../core/hooks'
+import { Log } from '../core/log'
 import { readOrigins } from '../core/origins'
 import type { Publishing } from '../core/publishing'
 import { createFetchHandler, type FetchHandler } from '../hosts/fetch'
@@ -38,7 +40,10 @@ export interface Inspector {
 }
 
 export interface InspectorParts
-  extends Omit<GatewayOptions, 'authenticate' | 'allowsOrigin' | 'authorize' | 'runCommand' | 'stateOf' | 'hub'> {
+  extends Omit<
+    GatewayOptions,
+    'authenticate' | 'allowsOrigin' | 'authorize' | 'runCommand' | 'stateOf' | 'hub' | 'hooks' | 'log'
+  > {
   readonly hub: Hub
   readonly node: string
   readonly publishing: Publishing
@@ -66,6 +71,7 @@ export function createInspector(
   const { clock, report } = parts
   // What the inspector does itself shall not show as what the app does.
   const own = new Counters()
+  const log = new Log(null, clock)
   const contract: Contract = { resolve: (name) => (name === NODES ? nodes : parts.contract.resolve(name)) }
   const snapshot = createSnapshot({ hub, node, clock, app, counters, own })
   const watch = new Watch({ hub, clock, snapshot, looked: () => Object.values(own.connections).some((n) => n > 0) })
@@ -83,6 +89,7 @@ export function createInspector(
     readPayload,
     stateOf,
     counters: own,
+    log,
     report,
   })
   // Who looks is not there.
@@ -113,6 +120,8 @@ export function createInspector(
     runCommand,
     stateOf,
     counters: own,
+    hooks: createHooks({}, report),
+    log,
     hub: {
       presence: hub.presence,
       open(request, wire) {

@@ -2,6 +2,7 @@
 export { Counters } from '../core/counters'
 export { Drain, type Leaving } from '../core/drain'
 export { createHub } from '../core/hub'
+export { Log } from '../core/log'
 export type { Broker } from '../ports/broker'
 export type { ChannelRules, Hub, Stream } from '../ports/hub'
 export { type SimulatedNode, SimulatedStore, type Stored } from './simulated-store'

@@ -5,6 +5,7 @@ import { MemoryStore } from '../../backends/memory/broker'
 import type { OutItem } from '../../ports/connection'
 import { Counters } from '../counters'
 import { createHub } from '../hub'
+import { Log } from '../log'
 import { CHANNEL, GRACE, LINGER, TTL } from './presence.fixture'
 
 /** A hub with little room for each reader, and a wire that is full when the test says so. */
@@ -18,6 +19,7 @@ async function setUp() {
     broker,
     clock,
     counters: new Counters(),
+    log: new Log(null, clock),
     node: 'node',
     heartbeat: 20_000,
     life: 2_000_000,
