@@ -15,6 +15,8 @@ export interface Attempt {
   readonly relayed: boolean
   /** It asks for nothing, and so only finds out whether the server is there. */
   readonly idle: boolean
+  /** In place of one that would have lost something by taking over. */
+  readonly again: boolean
   readonly stream: StreamState
   /** The token that it showed last. */
   token: string | undefined
@@ -55,7 +57,10 @@ export interface Attempt {
 
 /** A stream that is about to be opened. Times are monotonic milliseconds. */
 export function createAttempt(
-  facts: Pick<Attempt, 'rung' | 'purpose' | 'relayed' | 'idle' | 'stream' | 'token' | 'version' | 'held' | 'deadline'>,
+  facts: Pick<
+    Attempt,
+    'rung' | 'purpose' | 'relayed' | 'idle' | 'again' | 'stream' | 'token' | 'version' | 'held' | 'deadline'
+  >,
   { channels, watch = [], entered = [] }: ResumeRequest,
   now: number,
 ): Attempt {

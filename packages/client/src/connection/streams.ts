@@ -88,7 +88,8 @@ export class Streams {
     return first
   }
 
-  launch(rung: Rung, purpose: Purpose): void {
+  /** `again`: in place of one that would have lost something by taking over. */
+  launch(rung: Rung, purpose: Purpose, again = false): void {
     const { subscriptions, request, idle, token, pause, trace, now, opening } = this.#options
     const asked = request()
     const { version, bare, within } = opening()
@@ -103,6 +104,7 @@ export class Streams {
       purpose,
       relayed: relay !== null,
       idle: quiet,
+      again,
       stream,
       token: token(),
       version,
@@ -136,8 +138,12 @@ export class Streams {
   takeOver(attempt: Attempt, mayGoOn: (before: Attempt) => boolean = () => false): boolean {
     // Another stream may have established a channel meanwhile.
     if (attempt.outdated || !this.#options.subscriptions.covers(attempt.stream)) {
-      this.end(attempt)
-      this.launch(attempt.rung, attempt.purpose)
+      // A server that leaves out what it was asked for is not to be asked in a circle.
+      if (attempt.again && !attempt.outdated) this.fail(attempt)
+      else {
+        this.end(attempt)
+        this.launch(attempt.rung, attempt.purpose, true)
+      }
       return false
     }
     const before = this.#current
