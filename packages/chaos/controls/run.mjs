@@ -72,7 +72,10 @@ try {
     const touched = ['server', 'client'].filter((each) => patch.includes(`a/packages/${each}/`))
     const applied = await run(['git', 'apply', '-'], { cwd: folder, input: patch })
     const built = applied.code === 0 ? await Promise.all(touched.map((each) => build(folder, each))) : []
-    let says = applied.code === 0 && built.every(({ code }) => code === 0) ? null : `is out of date\n${applied.output}${built.map(({ output }) => output.slice(-1500)).join('\n')}`
+    let says =
+      applied.code === 0 && built.every(({ code }) => code === 0)
+        ? null
+        : `is out of date\n${applied.output}${built.map(({ output }) => output.slice(-1500)).join('\n')}`
     const started = performance.now()
     const age = () => performance.now() - started
     for (let seed = 1; says === null && age() < LIMIT; seed++) {
