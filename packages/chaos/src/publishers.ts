@@ -94,7 +94,7 @@ async function run(send: Send, n: number, publisher: string): Promise<void> {
 async function burst(): Promise<void> {
   const publisher = `${name}-burst-${++bursts}`
   const all = Array.from({ length: CHANNELS }, async (_, n) => {
-    for (let sequence = 1; sequence <= 40; sequence++)
+    for (let sequence = 1; sequence <= 100; sequence++)
       await publish(senders[0] as Send, log(n), publisher, sequence, 'y'.repeat(30_000))
   })
   await Promise.all(all)

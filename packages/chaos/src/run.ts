@@ -56,7 +56,12 @@ const SILENCE = 40
 /** Seconds after which nobody waits, whether something still comes or not. */
 const PATIENCE = 300
 
-const seconds = (count: number) => new Promise<'over'>((resolve) => setTimeout(resolve, count * 1000, 'over'))
+const seconds = (count: number) => new Promise((resolve) => setTimeout(resolve, count * 1000))
+/** Holds no process that has nothing else to do. */
+const patience = (count: number) =>
+  new Promise<'over'>((resolve) => {
+    setTimeout(resolve, count * 1000, 'over').unref()
+  })
 
 export async function run({ seed, seconds: length, keeping = KEEPING[seed % 4] as Keeping, size = SIZE }: RunOptions) {
   const directory = mkdtempSync(join(tmpdir(), `rt-chaos-${seed}-`))
@@ -65,9 +70,9 @@ export async function run({ seed, seconds: length, keeping = KEEPING[seed % 4] a
     const struck = await nemesis(world, createDraw(seed), length)
     const healed = performance.now()
     const ended = await end(world)
-    const heard = await Promise.race([ended.heard.then(() => 'heard' as const), silence(world), seconds(PATIENCE)])
+    const heard = await Promise.race([ended.heard.then(() => 'heard' as const), silence(world), patience(PATIENCE)])
     const recovered = (performance.now() - healed) / 1000
-    await Promise.race([ended.agreed, seconds((2 * PRESENCE_TTL) / 1000 + 20)])
+    await Promise.race([ended.agreed, patience((2 * PRESENCE_TTL) / 1000 + 20)])
     await world.inventory()
     const looks = await Promise.all(world.nodes.map((node) => node.look()))
     const state = world.subscribers.next('state')
@@ -110,7 +115,7 @@ export async function run({ seed, seconds: length, keeping = KEEPING[seed % 4] a
 /** Nothing was delivered to anybody for long. */
 function silence({ subscribers }: World): Promise<'silence'> {
   return new Promise((resolve) => {
-    const wait = () => setTimeout(resolve, SILENCE * 1000, 'silence')
+    const wait = () => setTimeout(resolve, SILENCE * 1000, 'silence').unref()
     let timer = wait()
     subscribers.on((told) => {
       if (told.type !== 'heard') return

@@ -892,6 +892,23 @@ describe('membership', () => {
     expect(last().sent).toHaveLength(2)
   })
 
+  it('is entered again in time, however often the server says that it does not know', async () => {
+    const { clock, last } = await entered()
+    const absent = async (times: number) => {
+      for (let i = 0; i < times; i++) {
+        last().print({ type: 'absent', channel: 'a' })
+        await clock.advanceAsync(100)
+      }
+    }
+    // As long as the command is under way, which may be long, and again when it was of no use.
+    await absent(20)
+    expect(last().sent).toHaveLength(2)
+    answer(last())
+    await clock.advanceAsync(0)
+    await absent(10)
+    expect(last().sent).toHaveLength(3)
+  })
+
   it('that was entered while a stream was being opened is tied to that one', async () => {
     const { clock, connection, links, last } = setUp(['websocket'])
     connection.subscribe('a', 0)

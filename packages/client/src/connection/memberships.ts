@@ -105,8 +105,10 @@ export class Memberships {
     const membership = this.#memberships.get(channel)
     if (membership?.stored !== true) return
     const { now, random, changed } = this.#options
-    const again = now() - membership.absentAt < backoff.healthy
     membership.missing = true
+    // A server says so until it knows again: what is under way or planned must not be put off by that.
+    if (membership.pending > 0 || membership.repairAt !== NEVER) return
+    const again = now() - membership.absentAt < backoff.healthy
     membership.absentAt = now()
     membership.absences = again ? membership.absences + 1 : 0
     // A server that does not know again and again is not to be asked in a circle.
