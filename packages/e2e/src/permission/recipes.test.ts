@@ -41,7 +41,10 @@ afterAll(async () => {
 })
 
 /** Serves the `rt` of a recipe; the app's own routes by `answer`. */
-async function serve(rt: Realtime, answer = (_path: string): Promise<string> => Promise.reject(new Error('No routes.'))) {
+async function serve(
+  rt: Realtime,
+  answer = (_path: string): Promise<string> => Promise.reject(new Error('No routes.')),
+) {
   const server = createServer(async ({ url = '' }, response) => void response.end(await answer(url)))
   rt.attach(server)
   server.listen(0, '127.0.0.1')
