@@ -61,7 +61,7 @@ async function vitest(projects, folders, ...more) {
 }
 
 /** Folders of tests in which a process that gets no time for seconds looks like a fault: with fewer of them at once. */
-const TIMED = ['presence', 'processes', 'herds', 'ladder', 'sharing']
+const TIMED = ['presence', 'processes', 'herds', 'ladder', 'sharing', 'floods']
 
 const stages = [
   {
@@ -119,7 +119,7 @@ const stages = [
     name: 'e2e',
     needs: 'build',
     run: () =>
-      vitest(['e2e'], ['packages/e2e/src'], '--maxWorkers=3', ...TIMED.map((name) => `--exclude=**/src/${name}/**`)),
+      vitest(['e2e'], ['packages/e2e/src'], '--maxWorkers=4', ...TIMED.map((name) => `--exclude=**/src/${name}/**`)),
   },
   {
     name: 'faults',

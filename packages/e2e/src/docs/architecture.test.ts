@@ -133,6 +133,7 @@ describe('beside the table', () => {
       for (const file of filesIn(folder, /\.(tsx?|mjs)$/)) {
         const allowed = [...doors]
         if (folder === 'packages/e2e') allowed.push('@rt/protocol')
+        if (file.startsWith('packages/e2e/src/fuzz/')) allowed.push('@rt/protocol/fuzz')
         if (file.startsWith('packages/e2e/property/')) allowed.push('@rt/server/internal', '@rt/client/internal')
         for (const { specifier, target } of importsOf(file)) {
           if (specifier.startsWith('@rt/')) expect(allowed, `${file}: ${specifier}`).toContain(specifier)
