@@ -8,6 +8,7 @@ import { install, project } from './project.mjs'
 import { Report } from './report.mjs'
 import { checkRuntimes, checkThisNode } from './runtimes.mjs'
 import { checkServerImports, checkSizes } from './sizes.mjs'
+import { checkSupplyChain } from './supply-chain.mjs'
 
 /** Full size: other versions of Node, Bun, Deno and Next.js as well. */
 export async function checkPackages(folder, { full, chromium }) {
@@ -21,6 +22,7 @@ export async function checkPackages(folder, { full, chromium }) {
   const doors = checkContents(both, report)
   checkThisNode(both, report)
   checkDoors(both, doors, report)
+  checkSupplyChain(both, report)
   await checkSizes(both, report)
   await checkServerImports(both, report)
   await checkVite(both, report, chromium)
