@@ -13,7 +13,8 @@ export interface NodeSettings {
 export type NodeTold =
   | { readonly type: 'ready'; readonly port: number }
   | { readonly type: 'published'; readonly upTo: number }
-  | { readonly type: 'memory'; readonly rss: number; readonly heap: number }
+  /** Bytes; `external`: those of buffers. */
+  | { readonly type: 'memory'; readonly rss: number; readonly heap: number; readonly external: number }
   | { readonly type: 'metrics'; readonly metrics: Metrics }
 
 export type NodeAsked =
@@ -65,8 +66,8 @@ const { tell } = parent<NodeTold, NodeAsked>((asked) => {
       return
     case 'memory': {
       globalThis.gc?.()
-      const { rss, heapUsed } = process.memoryUsage()
-      tell({ type: 'memory', rss, heap: heapUsed })
+      const { rss, heapUsed, external } = process.memoryUsage()
+      tell({ type: 'memory', rss, heap: heapUsed, external })
       return
     }
     case 'metrics':

@@ -52,7 +52,8 @@ export const SERVER_OPTIONS = {
   // Safari has broken it since 2021, and it costs more memory than it saves.
   perMessageDeflate: false,
   maxPayload: limits.frameBytes,
-  maxFragments: 1_024,
+  // A message counts as one frame, whatever it was cut into: 64 KiB in pieces of 1 KiB.
+  maxFragments: 64,
   maxBufferedChunks: 4_096,
   maxPendingAutoPongs: 60,
   closeTimeout: 5_000,
@@ -123,6 +124,7 @@ export function createWebSocket(gateway: Gateway, clock: Clock = systemClock): (
       connection?.closed()
     })
     ws.on('ping', count)
+    ws.on('pong', count)
     ws.on('message', (data, isBinary) => {
       count()
       // What still comes until the client has read of the end is not heard.
