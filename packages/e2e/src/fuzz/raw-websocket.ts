@@ -26,6 +26,7 @@ export async function handshake(
   port: number,
   path: string,
   headers: Readonly<Record<string, string>> = {},
+  localAddress = '127.0.0.1',
 ): Promise<{ readonly socket: Socket; readonly head: Buffer } | string> {
   let sent: ReturnType<typeof request>
   try {
@@ -33,6 +34,7 @@ export async function handshake(
       host: '127.0.0.1',
       port,
       path,
+      localAddress,
       agent: false,
       headers: {
         ...headers,
