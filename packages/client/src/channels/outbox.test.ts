@@ -121,6 +121,23 @@ describe('a refusal', () => {
     expect(data(take(link))).toEqual([1, 2])
   })
 
+  it('asks to be looked at for a pause that ended just after it was looked at', () => {
+    const { clock, outbox, publish, take, fail } = setUp()
+    const link = {}
+    void publish('a')
+    take(link)
+    fail(1, 'broker_unavailable', { retryAfter: 1000 })
+    // A timer may ring a moment too early.
+    clock.advance(1099)
+    outbox.expire()
+    expect(take(link)).toEqual([])
+    clock.advance(1)
+    expect(outbox.nextAt()).toBe(1100)
+    outbox.expire()
+    expect(outbox.nextAt()).toBe(30_000)
+    expect(data(take(link))).toEqual([1])
+  })
+
   it('for good rejects at once and holds back nobody', async () => {
     const { publish, take, fail } = setUp()
     const bad = publish('a')

@@ -13,6 +13,7 @@ import {
   RealtimeError,
   type ResultEvent,
 } from '@rt/protocol'
+import { PAST } from '../connection/alarm'
 import { delay } from '../connection/backoff'
 
 /** What may wait. */
@@ -120,7 +121,7 @@ export class Outbox {
         carrier: null,
         doubt: false,
         tries: 0,
-        retryAt: 0,
+        retryAt: PAST,
         sent,
         release: () => signal?.removeEventListener('abort', abort),
       }
@@ -190,19 +191,20 @@ export class Outbox {
   /** When something is to be done next, by the monotonic clock. */
   nextAt(): number {
     let at = Number.POSITIVE_INFINITY
-    const now = this.#clock.monotonic()
     for (const { deadline, retryAt, carrier } of this.#entries.values()) {
       at = Math.min(at, deadline)
-      if (carrier === null && retryAt > now) at = Math.min(at, retryAt)
+      // Also one that is over by now: only who calls `expire` has seen that.
+      if (carrier === null && retryAt > PAST) at = Math.min(at, retryAt)
     }
     return at
   }
 
-  /** Gives up what waited too long. */
+  /** Lets go of pauses that are over, and gives up what waited too long. */
   expire(): void {
     const now = this.#clock.monotonic()
     for (const entry of [...this.#entries.values()]) {
-      if (entry.deadline > now) break
+      if (entry.retryAt <= now) entry.retryAt = PAST
+      if (entry.deadline > now) continue
       const message = `No answer within ${this.#timeout} ms.`
       this.#reject(entry, new RealtimeError('timeout', message, { outcome: outcome(entry) }))
     }

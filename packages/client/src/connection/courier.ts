@@ -2,7 +2,7 @@
 import { RealtimeError, type ServerEvent } from '@rt/protocol'
 import type { Outbox } from '../channels/outbox'
 import type { Closed, Link, Post } from '../ports/transport'
-import { NEVER } from './alarm'
+import { NEVER, PAST } from './alarm'
 import { delay } from './backoff'
 import { blameOf } from './blame'
 import { deadlines } from './liveness'
@@ -33,7 +33,7 @@ export class Courier {
   #posting: Posting | null = null
   #failures = 0
   /** No POST before this. */
-  #pausedUntil = Number.NEGATIVE_INFINITY
+  #pausedUntil = PAST
   #soon = false
 
   constructor(options: CourierOptions) {
@@ -63,13 +63,15 @@ export class Courier {
 
   /** When to call {@link tick}. */
   nextAt(): number {
-    const { outbox, now } = this.#options
-    const paused = this.#pausedUntil > now() ? this.#pausedUntil : NEVER
+    const { outbox } = this.#options
+    // Also a pause that is over by now: only `tick` has seen that.
+    const paused = this.#pausedUntil > PAST ? this.#pausedUntil : NEVER
     return Math.min(paused, this.#posting?.deadline ?? NEVER, outbox.nextAt())
   }
 
   tick(): void {
     const { outbox, now } = this.#options
+    if (this.#pausedUntil <= now()) this.#pausedUntil = PAST
     outbox.expire()
     if (this.#posting !== null && this.#posting.deadline <= now()) {
       this.#posting.abort.abort()
