@@ -13,8 +13,7 @@ import {
   RealtimeError,
   type ResultEvent,
 } from '@rt/protocol'
-import { PAST } from '../connection/alarm'
-import { delay } from '../connection/backoff'
+import { delay, PAST } from '../connection/backoff'
 
 /** What may wait. */
 export const capacity = { commands: 1000, bytes: 1024 * 1024 } as const

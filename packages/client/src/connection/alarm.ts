@@ -4,9 +4,6 @@ import type { Clock, Timer } from '@rt/protocol'
 /** A time that does not come. */
 export const NEVER = Number.POSITIVE_INFINITY
 
-/** A time that is over, and was seen to be. */
-export const PAST = Number.NEGATIVE_INFINITY
-
 /** What a platform's timer makes of a longer time (ms) is one millisecond. */
 const LONGEST_TIMER = 2 ** 31 - 1
 

@@ -1,5 +1,8 @@
 /** How long to wait before coming back: full jitter, so that clients which were cut together do not come back together. Pure. */
 
+/** The end of a pause that was seen to be over, or of none. */
+export const PAST = Number.NEGATIVE_INFINITY
+
 /** Milliseconds. */
 export const backoff = {
   base: 500,
