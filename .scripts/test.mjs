@@ -61,7 +61,10 @@ async function vitest(projects, folders, ...more) {
 }
 
 /** Folders of tests in which a process that gets no time for seconds looks like a fault: with fewer of them at once. */
-const TIMED = ['presence', 'processes', 'herds', 'ladder', 'sharing', 'floods']
+const TIMED = ['presence', 'processes', 'herds', 'ladder', 'sharing']
+
+/** Those that take all of a machine, so that nothing which is timed runs beside them. */
+const HEAVY = ['floods']
 
 const stages = [
   {
@@ -119,16 +122,31 @@ const stages = [
     name: 'e2e',
     needs: 'build',
     run: () =>
-      vitest(['e2e'], ['packages/e2e/src'], '--maxWorkers=4', ...TIMED.map((name) => `--exclude=**/src/${name}/**`)),
+      vitest(
+        ['e2e'],
+        ['packages/e2e/src'],
+        '--maxWorkers=4',
+        ...[...TIMED, ...HEAVY].map((name) => `--exclude=**/src/${name}/**`),
+      ),
   },
   {
     name: 'faults',
     needs: 'build',
     run: () =>
       vitest(
-        ['e2e', 'chaos'],
-        [...TIMED.map((name) => `packages/e2e/src/${name}`), 'packages/chaos/src'],
+        ['e2e'],
+        TIMED.map((name) => `packages/e2e/src/${name}`),
         ...TIMED.map((name) => `src/${name}/`),
+      ),
+  },
+  {
+    name: 'load',
+    needs: 'build',
+    run: () =>
+      vitest(
+        ['e2e', 'chaos'],
+        [...HEAVY.map((name) => `packages/e2e/src/${name}`), 'packages/chaos/src'],
+        ...HEAVY.map((name) => `src/${name}/`),
         'packages/chaos/src/',
       ),
   },
