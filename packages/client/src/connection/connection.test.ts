@@ -1610,3 +1610,22 @@ it('knows whom the server takes it for only from a stream that asked for somethi
   last().prove()
   expect(connection.identity).toBeNull()
 })
+
+it('does not ask in a circle a server that leaves out what is heard already', async () => {
+  const { clock, connection, links, last, statuses } = setUp(['sse'])
+  const hello = { type: 'hello', version: 1, node: 'n', heartbeat: 20_000 } as const
+  connection.subscribe('a', 0)
+  await clock.advanceAsync(0)
+  // Without a cursor there is nothing to resume from.
+  last().print(hello)
+  last().print({ type: 'subscribed', channel: 'a', id: '1-0', epoch: '0-1' })
+  connection.subscribe('b', 0)
+  await clock.advanceAsync(0)
+  for (const count of [2, 3]) {
+    expect(links).toHaveLength(count)
+    last().print(hello)
+    last().print({ type: 'beat' })
+  }
+  expect([links.length, last().closed]).toEqual([3, true])
+  expect(statuses).toEqual(['connecting', 'connected'])
+})
